@@ -1,0 +1,124 @@
+// Routes, as the option `Routes` lists them: `xfer://host?port=8080&tls=1&sigv4=1` hands mail to a receiver over
+// HTTP, `smtp://host?port=587&pref=10` to a smarthost. The host is a name, an IPv4 address, an IPv6 address in
+// brackets, or `__mx__`, which stands for the domain's own MX hosts (smtp only).
+
+import ipaddr from 'ipaddr.js';
+
+export interface XferRoute {
+  readonly scheme: 'xfer';
+  /** Name or address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  /** Requests are signed with the machine's AWS credentials. */
+  readonly sigv4: boolean;
+  /** Lower is tried first. */
+  readonly pref: number;
+  /** AWS region for the signature, when the host's name does not tell it. */
+  readonly region?: string;
+}
+
+export interface SmtpRoute {
+  readonly scheme: 'smtp';
+  /** Name or address, without brackets; `mx` stands for the domain's own MX hosts. */
+  readonly target: { readonly kind: 'host'; readonly host: string } | { readonly kind: 'mx' };
+  readonly port: number;
+  readonly pref: number;
+}
+
+export type Route = XferRoute | SmtpRoute;
+
+export type RouteReading =
+  | { readonly ok: true; readonly route: Route }
+  | { readonly ok: false; readonly message: string };
+
+const DEFAULT_PREF = 0;
+const MX_HOST = '__mx__';
+const PARAMETERS = { xfer: ['port', 'tls', 'sigv4', 'pref', 'region'], smtp: ['port', 'pref'] } as const;
+
+export function parseRoute(text: string): RouteReading {
+  const match =
+    /^(?<scheme>[a-z]+):\/\/(?<host>\[[^\]]*\]|[^/?:[\]]+)(?::(?<port>\d+))?\/?(?:\?(?<query>.*))?$/i.exec(
+      text,
+    );
+  const scheme = match?.groups?.['scheme']?.toLowerCase();
+  const writtenHost = match?.groups?.['host'];
+  if (match === null || writtenHost === undefined || (scheme !== 'xfer' && scheme !== 'smtp')) {
+    return refuse(`"${text}" is not a route; write xfer://host?port=8080 or smtp://host?port=25`);
+  }
+  const parameters = readParameters(match.groups?.['query'] ?? '', PARAMETERS[scheme]);
+  if (typeof parameters === 'string') return refuse(`${parameters} in the route "${text}"`);
+  const colonPort = match.groups?.['port'];
+  if (colonPort !== undefined && parameters.has('port')) return refuse(`the route "${text}" has two ports`);
+
+  const host = readHost(writtenHost);
+  if (host === undefined) return refuse(`"${writtenHost}" is no host name and no address`);
+  const port = readNumber(parameters.get('port') ?? colonPort, 1, 65_535);
+  if (port === 'wrong') return refuse(`the port of the route "${text}" is not a number from 1 to 65535`);
+  const pref = readNumber(parameters.get('pref'), 0, 65_535);
+  if (pref === 'wrong') return refuse(`the pref of the route "${text}" is not a number from 0 to 65535`);
+
+  if (scheme === 'smtp') {
+    const target = host === MX_HOST ? { kind: 'mx' as const } : { kind: 'host' as const, host };
+    return { ok: true, route: { scheme, target, port: port ?? 25, pref: pref ?? DEFAULT_PREF } };
+  }
+  if (host === MX_HOST) return refuse(`${MX_HOST} stands for MX hosts and fits smtp:// alone`);
+  const tls = readFlag(parameters.get('tls'), port === 443);
+  const sigv4 = readFlag(parameters.get('sigv4'), false);
+  if (tls === 'wrong' || sigv4 === 'wrong') return refuse(`tls and sigv4 are 0 or 1 in the route "${text}"`);
+  const region = parameters.get('region');
+  return {
+    ok: true,
+    route: {
+      scheme,
+      host,
+      port: port ?? (tls ? 443 : 80),
+      tls,
+      sigv4,
+      pref: pref ?? DEFAULT_PREF,
+      ...(region === undefined ? {} : { region }),
+    },
+  };
+}
+
+/** As it stands in logs and replies: scheme, host and port. */
+export function formatXferRoute(route: XferRoute): string {
+  const host = route.host.includes(':') ? `[${route.host}]` : route.host;
+  return `xfer://${host}:${route.port}`;
+}
+
+function refuse(message: string): RouteReading {
+  return { ok: false, message };
+}
+
+function readHost(written: string): string | undefined {
+  if (written.startsWith('[')) {
+    const address = written.slice(1, -1);
+    return ipaddr.IPv6.isValid(address) ? address : undefined;
+  }
+  return /^[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?$/u.test(written) ? written : undefined;
+}
+
+function readParameters(query: string, known: readonly string[]): ReadonlyMap<string, string> | string {
+  const parameters = new Map<string, string>();
+  for (const part of query.split('&').filter((piece) => piece !== '')) {
+    const [name = '', ...rest] = part.split('=');
+    const key = name.toLowerCase();
+    if (!known.includes(key)) return `unknown parameter "${name}" (known: ${known.join(', ')})`;
+    if (parameters.has(key)) return `"${name}" stands twice`;
+    parameters.set(key, rest.join('='));
+  }
+  return parameters;
+}
+
+function readNumber(text: string | undefined, least: number, most: number): number | undefined | 'wrong' {
+  if (text === undefined) return undefined;
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  return number >= least && number <= most ? number : 'wrong';
+}
+
+function readFlag(text: string | undefined, absent: boolean): boolean | 'wrong' {
+  if (text === undefined) return absent;
+  if (text === '1' || text === 'true') return true;
+  return text === '0' || text === 'false' ? false : 'wrong';
+}
