@@ -1,0 +1,65 @@
+// The receive function, what it may do, and the secret that Basic credentials are kept in.
+
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import { RECEIVE_TIMEOUT_SECONDS } from '../../shared/aws/limits.ts';
+import type { StackParameters } from '../parameters.ts';
+import { MailFunction, type SharedProps } from './mail-function.ts';
+
+/** A request is up to 6 MB of base64 and inflates: several copies of it, and CPU time comes with memory. */
+const MEMORY_MB = 1_024;
+
+export interface ReceiveProps {
+  readonly shared: SharedProps;
+  readonly authentication: StackParameters['authentication'];
+  readonly reservedConcurrency: StackParameters['reservedConcurrency'];
+}
+
+export class Receive extends Construct {
+  readonly function: LambdaFunction;
+  /** With Basic only; filled by hand, see docs/aws.md. */
+  readonly credentials: Secret | undefined;
+
+  constructor(scope: Construct, id: string, props: ReceiveProps) {
+    super(scope, id);
+    const { shared, authentication, reservedConcurrency } = props;
+    const { stores, timers } = shared;
+    this.credentials =
+      authentication === 'basic'
+        ? new Secret(this, 'Credentials', { description: 'Basic credentials of the senders' })
+        : undefined;
+
+    const receive = new MailFunction(this, 'Lambda', {
+      shared,
+      name: 'receive',
+      description: 'Takes transfers over HTTP: spool, ledger, timers, then a verdict for each message.',
+      timeoutSeconds: RECEIVE_TIMEOUT_SECONDS,
+      memoryMb: MEMORY_MB,
+      environment: {
+        AUTHENTICATION: authentication,
+        ...(this.credentials === undefined ? {} : { CREDENTIALS_SECRET_ARN: this.credentials.secretArn }),
+      },
+      ...(reservedConcurrency === 'none' ? {} : { reservedConcurrency }),
+    });
+    this.function = receive.function;
+
+    receive.allow(['s3:PutObject', 's3:GetObject', 's3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
+    // Without this, S3 answers 403 where it means that an upload has not arrived (S3 API, GetObject).
+    receive.allow(['s3:ListBucket'], [stores.bucket.bucketArn]);
+    receive.allow(
+      [
+        'dynamodb:GetItem',
+        'dynamodb:Query',
+        'dynamodb:PutItem',
+        'dynamodb:UpdateItem',
+        'dynamodb:DeleteItem',
+      ],
+      [stores.table.tableArn],
+    );
+    receive.allow(['sqs:SendMessage'], [timers.queue.queueArn]);
+    if (this.credentials !== undefined) {
+      receive.allow(['secretsmanager:GetSecretValue'], [this.credentials.secretArn]);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+// The release function and its clock: every minute it sends the timers of parked deliveries that come due and
+// of stragglers. A run that fails is not repeated: the next minute's run continues at the cursor.
+
+import { Duration } from 'aws-cdk-lib';
+import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
+import { Construct } from 'constructs';
+import { RELEASE_TIMEOUT_SECONDS } from '../../shared/aws/limits.ts';
+import { INDEXES } from '../../shared/aws/table.ts';
+import { MailFunction, type SharedProps } from './mail-function.ts';
+
+const MEMORY_MB = 512;
+const PERIOD = Duration.minutes(1);
+
+export interface ReleaseProps {
+  readonly shared: SharedProps;
+}
+
+export class Release extends Construct {
+  constructor(scope: Construct, id: string, { shared }: ReleaseProps) {
+    super(scope, id);
+    const { stores, timers } = shared;
+    const release = new MailFunction(this, 'Lambda', {
+      shared,
+      name: 'release',
+      description:
+        'Every minute: timers for parked deliveries that come due, and for those whose timer was lost.',
+      timeoutSeconds: RELEASE_TIMEOUT_SECONDS,
+      memoryMb: MEMORY_MB,
+      environment: {},
+    });
+
+    release.allow(['s3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
+    release.allow(
+      ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+      [stores.table.tableArn],
+    );
+    release.allow(
+      ['dynamodb:Query'],
+      [stores.table.tableArn, ...INDEXES.map((index) => `${stores.table.tableArn}/index/${index.name}`)],
+    );
+    release.allow(['sqs:SendMessage', 'sqs:GetQueueAttributes'], [timers.queue.queueArn]);
+
+    // Neither Lambda nor EventBridge repeats a run: they would pile up behind one that is slow.
+    release.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: PERIOD });
+    new Rule(this, 'EveryMinute', {
+      description: 'Wakes release',
+      schedule: Schedule.rate(PERIOD),
+      targets: [new LambdaTarget(release.function, { retryAttempts: 0, maxEventAge: PERIOD })],
+    });
+  }
+}
