@@ -1,0 +1,50 @@
+// From what a peer said, or failed to say, to the outcome for a recipient. The one place that decides
+// transient or permanent: the reply's first digit does, unknown means transient, and silence after the final
+// dot is uncertain (RFC 1047), never a failure.
+
+import type { RecipientOutcome, Stage } from './client.ts';
+import { ownReply, type Reply, replyClass } from './reply.ts';
+
+/** Whether a reply lets the dialogue go on: 2xx does, and 3xx after DATA. */
+export function letsGoOn(stage: Stage, reply: Reply): boolean {
+  return replyClass(reply) === 'positive' && (reply.code < 300 || stage === 'data');
+}
+
+/** The outcome of a recipient whose fate this reply sealed. */
+export function classify(stage: Stage, reply: Reply): RecipientOutcome {
+  switch (replyClass(reply)) {
+    case 'transient':
+      return { kind: 'transient', stage, reply };
+    case 'permanent':
+      return { kind: 'permanent', stage, reply };
+    case 'positive':
+      if (stage === 'final' && letsGoOn(stage, reply)) return { kind: 'delivered', stage, reply };
+      return { kind: 'transient', stage, reply: outOfTurn(reply) };
+  }
+}
+
+/** The outcome of a recipient for whom no reply came; `reply` is ours, saying why. */
+export function classifySilence(stage: Stage, reply: Reply): RecipientOutcome {
+  return { kind: stage === 'final' ? 'uncertain' : 'transient', stage, reply };
+}
+
+/** A reply of ours for a peer that fell silent or hung up; `awaited` says what it owed us. */
+export function silence(cause: 'timed out' | 'connection lost', stage: Stage): Reply {
+  return ownReply(421, stage === 'connect' ? '4.4.1' : '4.4.2', `${cause} while ${AWAITED[stage]}`);
+}
+
+const AWAITED: Readonly<Record<Stage, string>> = {
+  connect: 'connecting',
+  greeting: 'waiting for the greeting',
+  ehlo: 'waiting for the reply to EHLO',
+  starttls: 'starting TLS',
+  mail: 'waiting for the reply to MAIL FROM',
+  rcpt: 'waiting for the reply to RCPT TO',
+  data: 'waiting for the reply to DATA',
+  content: 'sending the content',
+  final: 'waiting for the reply to the final dot',
+};
+
+function outOfTurn(reply: Reply): Reply {
+  return ownReply(451, '4.5.0', `${reply.code} came out of turn: ${reply.text}`);
+}

@@ -1,0 +1,56 @@
+// From the replies of one transaction to the outcome of each recipient who was named in it. Pure: it knows
+// nothing of sockets, and any client that keeps its replies in order can use it.
+
+import { classify, classifySilence, letsGoOn } from './classify.ts';
+import type { RecipientOutcome, Stage } from './client.ts';
+import type { Reply } from './reply.ts';
+
+export interface StageReply {
+  readonly stage: Stage;
+  readonly reply: Reply;
+  /** False when the peer's words were no reply, and `reply` is ours. */
+  readonly intelligible: boolean;
+}
+
+export interface TransactionRecord {
+  /** In the order in which they came; those to RCPT TO in the order of the recipients. */
+  readonly replies: readonly StageReply[];
+  /** The final dot was handed to the socket: from here on the peer may have the message. */
+  readonly finalDotSent: boolean;
+  /** Why no more replies came. */
+  readonly silence: (stage: Stage) => Reply;
+}
+
+/** One outcome per recipient, in the order in which they were named. */
+export function settleTransaction(recipients: number, record: TransactionRecord): RecipientOutcome[] {
+  const rcptReplies = record.replies.filter((said) => said.stage === 'rcpt');
+  const mail = verdict(record, 'mail');
+  const message = verdict(record, 'data') ?? contentVerdict(record);
+  return Array.from({ length: recipients }, (_, position) => {
+    if (mail !== undefined) return mail;
+    const rcpt = rcptReplies[position];
+    if (rcpt === undefined) return unanswered(record, 'rcpt');
+    return letsGoOn('rcpt', rcpt.reply) ? message : classify('rcpt', rcpt.reply);
+  });
+}
+
+/** The outcome that the reply to a command, or its lack, gives; undefined when the dialogue went on. */
+function verdict(record: TransactionRecord, stage: Stage): RecipientOutcome | undefined {
+  const said = record.replies.find((reply) => reply.stage === stage);
+  if (said === undefined) return unanswered(record, stage);
+  return letsGoOn(stage, said.reply) ? undefined : classify(stage, said.reply);
+}
+
+/** A reply that came before the final dot is a refusal or nonsense, never an acceptance. */
+function contentVerdict(record: TransactionRecord): RecipientOutcome {
+  const said = record.replies.find((reply) => reply.stage === 'content' || reply.stage === 'final');
+  if (said === undefined) return unanswered(record, record.finalDotSent ? 'final' : 'content');
+  if (said.stage === 'final' && !said.intelligible) return classifySilence('final', said.reply);
+  return classify(said.stage, said.reply);
+}
+
+/** A peer that said 421 gave its reason for all that stays unanswered (RFC 5321 §3.8). */
+function unanswered(record: TransactionRecord, stage: Stage): RecipientOutcome {
+  const last = record.replies.at(-1)?.reply;
+  return classifySilence(stage, last?.code === 421 ? last : record.silence(stage));
+}

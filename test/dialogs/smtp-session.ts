@@ -1,0 +1,72 @@
+// What the dialogue tests of the SMTP client share: a target on 127.0.0.1, a letter, its content, and outcomes
+// told in one line each.
+
+import { Readable } from 'node:stream';
+import type { Envelope } from '../../shared/message/envelope.ts';
+import type { RecipientOutcome, SmtpContent, SmtpSession, SmtpTarget } from '../../shared/smtp/client.ts';
+import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
+import { formatReply } from '../../shared/smtp/reply.ts';
+import type { ScriptedPeer } from './scripted-peer.ts';
+
+const LONG_MS = 60_000;
+
+/** Far beyond what a test may take: a timeout that matters is set by its test. */
+export const TIMEOUTS = {
+  connectMs: LONG_MS,
+  greetingMs: LONG_MS,
+  commandMs: LONG_MS,
+  contentMs: LONG_MS,
+  finalMs: LONG_MS,
+};
+
+export function target(port: number, more: Partial<SmtpTarget> = {}): SmtpTarget {
+  return {
+    host: 'mx.example.net',
+    address: '127.0.0.1',
+    port,
+    ehloName: 'out.example.com',
+    tls: 'no',
+    timeouts: TIMEOUTS,
+    ...more,
+  };
+}
+
+/** Throws when the session does not open. */
+export async function open(peer: ScriptedPeer, more: Partial<SmtpTarget> = {}): Promise<SmtpSession> {
+  const outcome = await createNodemailerClient({ nowMs: () => 0 }).open(target(peer.port, more));
+  if (outcome.kind !== 'opened') throw new Error(`${outcome.stage}: ${formatReply(outcome.reply)}`);
+  return outcome.session;
+}
+
+/** The stage and reply of an opening that fails; throws when the session opens. */
+export async function openFailing(peer: ScriptedPeer, more: Partial<SmtpTarget> = {}): Promise<string> {
+  const outcome = await createNodemailerClient({ nowMs: () => 0 }).open(target(peer.port, more));
+  if (outcome.kind !== 'failed') throw new Error('the session opened');
+  return `${outcome.stage}: ${formatReply(outcome.reply)}`;
+}
+
+/** From alice@example.com, asking for nothing. */
+export function letter(...recipients: readonly string[]): Envelope {
+  return {
+    sender: 'alice@example.com',
+    recipients: recipients.map((address) => ({ address })),
+    body: '7BIT',
+    smtputf8: false,
+    requireTls: false,
+  };
+}
+
+/** Content that comes in these pieces. */
+export function content(...pieces: readonly (string | Uint8Array)[]): SmtpContent {
+  const octets = pieces.map((piece) => Buffer.from(piece));
+  return {
+    sizeBytes: octets.reduce((sum, piece) => sum + piece.length, 0),
+    open: async () => Readable.from(octets, { objectMode: false }),
+  };
+}
+
+export const HELLO = content('Subject: hello\r\n\r\nhello\r\n');
+
+export function told(outcomes: readonly RecipientOutcome[]): string[] {
+  return outcomes.map(({ kind, stage, reply }) => `${kind} at ${stage}: ${formatReply(reply)}`);
+}

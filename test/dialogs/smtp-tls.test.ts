@@ -1,0 +1,270 @@
+// STARTTLS: taken when offered, not proved unless a message requires it, and never a reason to keep mail back
+// unless it is configured to be one.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import tls from 'node:tls';
+import type { SmtpTarget } from '../../shared/smtp/client.ts';
+import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
+import { formatReply } from '../../shared/smtp/reply.ts';
+import { greeted, type ScriptedPeer, startScriptedPeer } from './scripted-peer.ts';
+import { SELF_SIGNED } from './self-signed.ts';
+import { HELLO, letter, open, openFailing, TIMEOUTS, target, told } from './smtp-session.ts';
+
+const EHLO_AGAIN = `
+  C: EHLO out.example.com
+  S: 250 mx.example.net
+`;
+
+const TRANSACTION = `
+  C: MAIL FROM:<alice@example.com>
+  S: 250 Ok
+  C: RCPT TO:<bob@example.net>
+  S: 250 Ok
+  C: DATA
+  S: 354 Go on
+  C: (content)
+  S: 250 2.0.0 Ok
+`;
+
+const QUIT = `
+  C: QUIT
+  S: 221 Bye
+`;
+
+const FAILED_HANDSHAKE = `
+  ${greeted('STARTTLS')}
+  C: STARTTLS
+  S: 220 Go on
+  raw "this is no TLS at all\\r\\n"
+`;
+
+test('a self-signed certificate is good enough for opportunistic TLS', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS', 'SIZE 1')}
+    C: STARTTLS
+    S: 220 Go on
+    starttls
+    # What was offered in clear no longer counts.
+    ${EHLO_AGAIN}
+    ${TRANSACTION}
+    ${QUIT}
+  `);
+  const session = await open(peer, { tls: 'ifavailable' });
+  assert.deepEqual(session.tls, { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' });
+  assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
+    'delivered at final: 250 2.0.0 Ok',
+  ]);
+  await session.quit();
+  await peer.played();
+  assert.equal(String(peer.contents[0]), 'Subject: hello\r\n\r\nhello\r\n');
+});
+
+test('with TLS switched off, an offer of STARTTLS is passed over', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    ${TRANSACTION}
+    ${QUIT}
+  `);
+  const session = await open(peer, { tls: 'no' });
+  assert.equal(session.tls, undefined);
+  assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
+    'delivered at final: 250 2.0.0 Ok',
+  ]);
+  await session.quit();
+  await peer.played();
+});
+
+test('a peer that offers STARTTLS and then refuses it is served in clear, on the same connection', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS', 'SIZE 24')}
+    C: STARTTLS
+    S: 454 4.7.0 TLS not available due to local problem
+    ${QUIT}
+  `);
+  const session = await open(peer, { tls: 'ifavailable' });
+  assert.equal(session.tls, undefined);
+  // What was offered in clear still counts.
+  assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
+    'permanent at mail: 552 5.3.4 mx.example.net takes 24 octets, not 25',
+  ]);
+  await session.quit();
+  await peer.played();
+});
+
+test('a host whose handshake failed is called in clear, at once and for an hour', async () => {
+  await using peer = await startScriptedPeer(
+    FAILED_HANDSHAKE,
+    `${greeted('STARTTLS')} \n ${QUIT}`,
+    `${greeted('STARTTLS')} \n ${QUIT}`,
+    FAILED_HANDSHAKE,
+    `${greeted('STARTTLS')} \n ${QUIT}`,
+  );
+  let nowMs = 0;
+  const client = createNodemailerClient({ nowMs: () => nowMs });
+  for (const at of [0, 3_599_999, 3_600_000]) {
+    nowMs = at;
+    const outcome = await client.open(target(peer.port, { tls: 'ifavailable' }));
+    if (outcome.kind !== 'opened') assert.fail(formatReply(outcome.reply));
+    assert.equal(outcome.session.tls, undefined);
+    await outcome.session.quit();
+  }
+  assert.equal(peer.clients.length, 5);
+});
+
+test('a host that fails in clear too is not taken for one that cannot do TLS', async () => {
+  await using peer = await startScriptedPeer(
+    FAILED_HANDSHAKE,
+    'S: 421 4.3.2 Not now',
+    `${greeted('STARTTLS')}
+     C: STARTTLS
+     S: 220 Go on
+     starttls
+     ${EHLO_AGAIN}
+     ${QUIT}`,
+  );
+  const client = createNodemailerClient({ nowMs: () => 0 });
+  const first = await client.open(target(peer.port, { tls: 'ifavailable' }));
+  assert.equal(first.kind === 'failed' && formatReply(first.reply), '421 4.3.2 Not now');
+  const second = await client.open(target(peer.port, { tls: 'ifavailable' }));
+  if (second.kind !== 'opened') assert.fail(formatReply(second.reply));
+  assert.equal(second.session.tls?.protocol, 'TLSv1.3');
+  await second.session.quit();
+});
+
+test('a handshake that never ends is given up, and the host is called in clear', async () => {
+  await using peer = await startScriptedPeer(
+    `${greeted('STARTTLS')}
+     C: STARTTLS
+     S: 220 Go on
+     silence`,
+    `${greeted('STARTTLS')} \n ${QUIT}`,
+  );
+  const session = await open(peer, { tls: 'ifavailable', timeouts: { ...TIMEOUTS, commandMs: 200 } });
+  assert.equal(session.tls, undefined);
+  await session.quit();
+  await peer.played();
+});
+
+test('where TLS is required, nothing is said in clear', async () => {
+  const required: Partial<SmtpTarget> = { tls: 'required' };
+  await using peer = await startScriptedPeer(
+    FAILED_HANDSHAKE,
+    `${greeted('PIPELINING')}
+     C: STARTTLS
+     S: 502 5.5.1 Unknown command`,
+    `${greeted('STARTTLS')}
+     C: STARTTLS
+     S: 220 Go on
+     starttls
+     ${EHLO_AGAIN}
+     ${TRANSACTION}
+     ${QUIT}`,
+  );
+  assert.equal(await openFailing(peer, required), 'starttls: 421 4.7.5 the TLS handshake failed');
+  assert.equal(
+    await openFailing(peer, required),
+    'starttls: 421 4.7.4 TLS is required; STARTTLS was answered: 502 5.5.1 Unknown command',
+  );
+  const session = await open(peer, required);
+  assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
+    'delivered at final: 250 2.0.0 Ok',
+  ]);
+  await session.quit();
+});
+
+test('replies that were slipped in before the handshake are not believed', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    raw "220 Go on\\r\\n250 mx.evil.example\\r\\n"
+    starttls
+    ${EHLO_AGAIN}
+    ${TRANSACTION}
+    ${QUIT}
+  `);
+  const session = await open(peer, { tls: 'required' });
+  assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
+    'delivered at final: 250 2.0.0 Ok',
+  ]);
+  await session.quit();
+  await peer.played();
+});
+
+const REQUIRE_TLS = { ...letter('bob@example.net'), requireTls: true };
+const REFUSED = [
+  'permanent at mail: 550 5.7.30 REQUIRETLS is asked for and mx.example.net does not provide it',
+];
+
+/** A peer with REQUIRETLS under TLS, and a transaction that uses it. */
+function startRequireTlsPeer(transaction: string): Promise<ScriptedPeer> {
+  return startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 Go on
+    starttls
+    C: EHLO out.example.com
+    S: 250-mx.example.net
+    S: 250 REQUIRETLS
+    ${transaction}
+    ${QUIT}
+  `);
+}
+
+test('REQUIRETLS goes neither in clear, nor to a peer without it, nor to one that proves no name', async () => {
+  await using clear = await startScriptedPeer(`${greeted('REQUIRETLS')} \n ${QUIT}`);
+  await using without = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 Go on
+    starttls
+    ${EHLO_AGAIN}
+    ${QUIT}
+  `);
+  await using unproved = await startRequireTlsPeer('');
+  for (const peer of [clear, without, unproved]) {
+    const session = await open(peer, { tls: 'ifavailable' });
+    assert.deepEqual(told(await session.transact(REQUIRE_TLS, HELLO)), REFUSED);
+    await session.quit();
+    await peer.played();
+  }
+});
+
+test('REQUIRETLS goes to a peer that offers it and proves its name', async () => {
+  const before = tls.getCACertificates('default');
+  tls.setDefaultCACertificates([SELF_SIGNED.cert]);
+  try {
+    await using peer = await startRequireTlsPeer(
+      TRANSACTION.replace('MAIL FROM:<alice@example.com>', 'MAIL FROM:<alice@example.com> REQUIRETLS'),
+    );
+    const session = await open(peer, { tls: 'ifavailable' });
+    assert.deepEqual(told(await session.transact(REQUIRE_TLS, HELLO)), ['delivered at final: 250 2.0.0 Ok']);
+    await session.quit();
+    await peer.played();
+
+    await using other = await startRequireTlsPeer('');
+    const misnamed = await open(other, { tls: 'ifavailable', host: 'mx.example.org' });
+    assert.equal(
+      told(await misnamed.transact(REQUIRE_TLS, HELLO))[0]?.startsWith('permanent at mail: 550 5.7.30'),
+      true,
+    );
+    await misnamed.quit();
+  } finally {
+    tls.setDefaultCACertificates(before);
+  }
+});
+
+test('destroying a session under TLS closes the connection', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 Go on
+    starttls
+    ${EHLO_AGAIN}
+    silence
+  `);
+  const session = await open(peer, { tls: 'ifavailable' });
+  session.destroy();
+  assert.equal(session.usable, false);
+  await peer.played();
+});
