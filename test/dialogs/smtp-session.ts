@@ -1,5 +1,5 @@
-// What the dialogue tests of the SMTP client share: a target on 127.0.0.1, a letter, its content, and outcomes
-// told in one line each.
+// What the dialogue tests of the SMTP client share: a target on 127.0.0.1, a letter, its content, pieces of
+// scripts, and outcomes told in one line each.
 
 import { Readable } from 'node:stream';
 import type { Envelope } from '../../shared/message/envelope.ts';
@@ -69,4 +69,51 @@ export const HELLO = content('Subject: hello\r\n\r\nhello\r\n');
 
 export function told(outcomes: readonly RecipientOutcome[]): string[] {
   return outcomes.map(({ kind, stage, reply }) => `${kind} at ${stage}: ${formatReply(reply)}`);
+}
+
+/** One transaction on one session with the recipients bob and carol. */
+export async function sendTo(peer: ScriptedPeer, more: Partial<SmtpTarget> = {}): Promise<string[]> {
+  const session = await open(peer, more);
+  const outcomes = await session.transact(letter('bob@example.net', 'carol@example.net'), HELLO);
+  await session.quit();
+  return told(outcomes);
+}
+
+/** An envelope that is accepted whole, without PIPELINING. */
+export const ENVELOPE = `
+  C: MAIL FROM:<alice@example.com>
+  S: 250 2.1.0 Ok
+  C: RCPT TO:<bob@example.net>
+  S: 250 2.1.5 Ok
+  C: RCPT TO:<carol@example.net>
+  S: 250 2.1.5 Ok
+`;
+
+/** How a session goes on and ends after a message that was refused before its content. */
+export const RESET_AND_QUIT = `
+  C: RSET
+  S: 250 2.0.0 Ok
+  C: QUIT
+  S: 221 2.0.0 Bye
+`;
+
+/** A stream that gives one piece and then nothing, ever. */
+export function neverEnding(piece: string): Readable {
+  let given = 0;
+  // The second piece pushes the first one out; see how content is sent.
+  return new Readable({
+    read() {
+      if (given++ < 2) this.push(Buffer.from(piece));
+    },
+  });
+}
+
+/** Waits until the peer has heard a line that begins so. */
+export async function heard(peer: ScriptedPeer, beginning: string): Promise<void> {
+  await until(() => peer.transcript.some((line) => line.startsWith(beginning)));
+}
+
+/** Looks again after each round of events. */
+export async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
 }
