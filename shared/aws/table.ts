@@ -11,6 +11,3 @@ export const INDEXES = [
   { name: 'by-due', partitionKey: 'dueBucket', sortKey: 'dueKey' },
   { name: 'by-domain', partitionKey: 'domainShard', sortKey: 'domainKey' },
 ] as const;
-
-/** Partitions a minute or a domain is spread over in the indexes. */
-export const INDEX_SHARDS = 64;

@@ -1,0 +1,69 @@
+// How this function reaches destinations: DNS, address policy, SMTP. One place for the deployed function and the
+// embedded stack.
+
+import type { Clock, Random } from '../../shared/queue/ports.ts';
+import type { Egress } from '../../shared/queue/site-run.ts';
+import { createAddressPolicy } from '../../shared/routing/address-policy.ts';
+import { createDnsCache } from '../../shared/routing/dns-cache.ts';
+import { createDnsResolver } from '../../shared/routing/dns-resolver.ts';
+import { createMxRouter } from '../../shared/routing/mx.ts';
+import type { Router } from '../../shared/routing/router.ts';
+import type { SmtpTimeouts } from '../../shared/smtp/client.ts';
+import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
+
+/** RFC 5321 §4.5.3.2; connecting is ours (Connect_Timeout), the RFC names none. */
+export const SMTP_TIMEOUTS: SmtpTimeouts = {
+  connectMs: 30_000,
+  greetingMs: 300_000,
+  commandMs: 300_000,
+  contentMs: 180_000,
+  finalMs: 600_000,
+};
+
+/** The resolver's own patience: a domain that does not answer is put off, not waited for. */
+const DNS_TIMEOUT_MS = 5_000;
+const DNS_TRIES = 2;
+/** RFC 5321 §5.1 asks for at least two addresses. */
+const MAX_HOSTS = 5;
+/** A neighbourly few, since every invocation has its own. */
+const SESSIONS_PER_SITE = 5;
+const DELIVERIES_PER_SESSION = 100;
+
+export interface EgressSettings {
+  readonly ehloName: string;
+  readonly smtpPort: number;
+  /** CIDR blocks that mail may go to although they are not public. */
+  readonly allowedNetworks: readonly string[];
+  /** The machine's own when absent. */
+  readonly dnsServers?: readonly string[];
+  readonly timeouts?: SmtpTimeouts;
+}
+
+/** Throws when a network or a server cannot be read: a fault of the configuration. */
+export function createEgress(
+  settings: EgressSettings,
+  world: { readonly clock: Clock; readonly random: Random },
+): Egress & { readonly router: Router } {
+  const { dnsServers } = settings;
+  const resolver = createDnsResolver({
+    timeoutMs: DNS_TIMEOUT_MS,
+    tries: DNS_TRIES,
+    ...(dnsServers === undefined ? {} : { servers: dnsServers }),
+  });
+  return {
+    router: createMxRouter({
+      dns: createDnsCache({ dns: resolver, nowMs: world.clock.nowMs }),
+      policy: createAddressPolicy({ allow: settings.allowedNetworks }),
+      port: settings.smtpPort,
+      random: world.random.fraction,
+      ownNames: [settings.ehloName],
+      maxHosts: MAX_HOSTS,
+    }),
+    smtp: createNodemailerClient({ nowMs: world.clock.nowMs }),
+    ehloName: settings.ehloName,
+    timeouts: settings.timeouts ?? SMTP_TIMEOUTS,
+    tls: 'ifavailable',
+    sessionsPerSite: SESSIONS_PER_SITE,
+    deliveriesPerSession: DELIVERIES_PER_SESSION,
+  };
+}

@@ -1,0 +1,46 @@
+// Entry point of the deliver function: reads the environment, makes the clients, exports the handler.
+
+import { required } from '../../shared/aws/environment.ts';
+import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../../shared/aws/limits.ts';
+import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
+import { createClients, createStores } from '../../shared/aws/stores.ts';
+import { systemClock, systemRandom } from '../../shared/aws/system.ts';
+import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { createJsonLog } from '../../shared/records/json-lines.ts';
+import { createEgress } from './egress.ts';
+import { createDeliverHandler } from './handler.ts';
+
+const environment = required(process.env, [
+  'TABLE_NAME',
+  'SPOOL_BUCKET',
+  'TIMERS_QUEUE_URL',
+  'EHLO_HOSTNAME',
+]);
+
+const names = {
+  table: environment('TABLE_NAME'),
+  bucket: environment('SPOOL_BUCKET'),
+  queueUrl: environment('TIMERS_QUEUE_URL'),
+};
+const world = { clock: systemClock, random: systemRandom };
+const list = (text: string | undefined) => (text ?? '').split(',').flatMap((part) => part.trim() || []);
+const dnsServers = list(process.env['DNS_SERVERS']);
+
+export const handler = createDeliverHandler({
+  ...createStores(createClients(), names, { clock: systemClock, tempo: DEFAULT_TEMPO }),
+  ...createEgress(
+    {
+      ehloName: environment('EHLO_HOSTNAME'),
+      smtpPort: Number(process.env['SMTP_PORT'] ?? '25'),
+      allowedNetworks: list(process.env['ALLOWED_NETWORKS']),
+      ...(dnsServers.length === 0 ? {} : { dnsServers }),
+    },
+    world,
+  ),
+  ...world,
+  leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
+  limits: QUEUE_LIMITS,
+  log: createJsonLog((line) => process.stdout.write(line), Date.now),
+  resendReceiveCount: RESEND_RECEIVE_COUNT,
+  tempo: DEFAULT_TEMPO,
+});

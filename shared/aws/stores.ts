@@ -1,0 +1,89 @@
+// The three stores behind the queue's ports, from SDK clients. Only entry points call this.
+
+import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { SQSClient, type SQSClientConfig } from '@aws-sdk/client-sqs';
+import type { Clock, ContentUsers, DueIndex, Ledger, Spool, Timers } from '../queue/ports.ts';
+import type { Tempo } from '../queue/tempo.ts';
+import { createDynamoContentUsers } from './dynamo-content-users.ts';
+import { createDynamoDueIndex } from './dynamo-due-index.ts';
+import { createDynamoLedger } from './dynamo-ledger.ts';
+import { createS3Spool } from './s3-spool.ts';
+import { createSqsTimers } from './sqs-timers.ts';
+
+export interface StoreNames {
+  readonly table: string;
+  readonly bucket: string;
+  readonly queueUrl: string;
+}
+
+export interface Clients {
+  readonly dynamodb: DynamoDBClient;
+  readonly s3: S3Client;
+  readonly sqs: SQSClient;
+}
+
+export interface Stores {
+  readonly ledger: Ledger;
+  readonly users: ContentUsers;
+  readonly due: DueIndex;
+  readonly spool: Spool;
+  readonly timers: Timers;
+}
+
+/** A ledger call never takes longer: receive counts on it when its client's patience ends. */
+const LEDGER_TIMEOUT_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 1_000;
+const SOCKETS = 100;
+
+/** Where the services are, when they are not AWS's: the embedded stack's emulators. */
+export interface ClientOverrides {
+  readonly dynamodb?: DynamoDBClientConfig;
+  readonly s3?: S3ClientConfig;
+  readonly sqs?: SQSClientConfig;
+}
+
+/**
+ * Endpoints and credentials come from the environment, as the SDK reads them. Ledger calls are not retried by the
+ * SDK: a lost answer would come back as a failed condition, and the queue repeats what it must itself.
+ */
+export function createClients(overrides: ClientOverrides = {}): Clients {
+  const agent = { keepAlive: true, maxSockets: SOCKETS };
+  return {
+    dynamodb: new DynamoDBClient({
+      maxAttempts: 1,
+      requestHandler: {
+        connectionTimeout: CONNECT_TIMEOUT_MS,
+        requestTimeout: LEDGER_TIMEOUT_MS,
+        throwOnRequestTimeout: true,
+        httpAgent: agent,
+        httpsAgent: agent,
+      },
+      ...overrides.dynamodb,
+    }),
+    s3: new S3Client({
+      requestHandler: { httpAgent: agent, httpsAgent: agent },
+      // Otherwise the SDK signs the checksum of an empty body into upload URLs.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      ...overrides.s3,
+    }),
+    sqs: new SQSClient({ ...overrides.sqs }),
+  };
+}
+
+export function createStores(
+  clients: Clients,
+  names: StoreNames,
+  options: { readonly clock: Clock; readonly tempo: Tempo },
+): Stores {
+  const { clock, tempo } = options;
+  const dynamo = { client: clients.dynamodb, table: names.table, clock, tempo };
+  return {
+    ledger: createDynamoLedger(dynamo),
+    users: createDynamoContentUsers(dynamo),
+    due: createDynamoDueIndex(dynamo),
+    spool: createS3Spool({ client: clients.s3, bucket: names.bucket }),
+    timers: createSqsTimers({ client: clients.sqs, queueUrl: names.queueUrl, clock }),
+  };
+}

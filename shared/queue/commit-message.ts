@@ -1,0 +1,154 @@
+// One message into the ledger: plan, write, and plan again when somebody was faster or a store did not answer.
+// Repeating after doubt is safe because every write names the revision it replaces: of two only one can land.
+
+import type { Reply } from '../smtp/reply.ts';
+import { type AcceptancePlan, type Incoming, planAcceptance } from './accept.ts';
+import { contentUser } from './chunks.ts';
+import type { DeliveryItem, LedgerItem } from './delivery.ts';
+import { inParallel } from './in-parallel.ts';
+import type { QueueLimits } from './parking.ts';
+import { type Patience, pauseBeforeRetry } from './patience.ts';
+import { type Clock, type ContentUsers, type Ledger, type Random, StoreError } from './ports.ts';
+import type { Tempo } from './tempo.ts';
+
+/** Ledger calls under way at once for one message; as many messages are committed at once. */
+export const LEDGER_WIDTH = 25;
+
+export interface CommitDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ledger: Ledger;
+  readonly users: ContentUsers;
+  readonly tempo: Tempo;
+  readonly limits: QueueLimits;
+}
+
+export type CommitOutcome =
+  | {
+      readonly kind: 'committed';
+      readonly status: 'accepted' | 'duplicate';
+      readonly generation: number;
+      readonly wake: readonly DeliveryItem[];
+      readonly resend: readonly DeliveryItem[];
+      /** Some item may point at this transfer's object. */
+      readonly usesContent: boolean;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly reply: Reply;
+      readonly idReused: boolean;
+      readonly usesContent: boolean;
+    }
+  /** Known not to be ours. */
+  | { readonly kind: 'uncommitted'; readonly usesContent: boolean }
+  /** The commit may have been written: only a repeat or a withdrawal tells. */
+  | { readonly kind: 'doubt' };
+
+/**
+ * `registered` are the users of the content that the object's count already names. Never throws StoreError:
+ * stores that fail until patience ends give `uncommitted` or `doubt`.
+ */
+export async function commitMessage(
+  deps: CommitDeps,
+  incoming: Incoming,
+  registered: ReadonlySet<string>,
+  patience: Patience,
+): Promise<CommitOutcome> {
+  const known = new Set(registered);
+  const pointsHere = (item: LedgerItem) => item.delivery?.facts.content.key === incoming.content.key;
+  let usesContent = false;
+  let accepted = false;
+  let inDoubt = false;
+
+  const write = async (item: LedgerItem): Promise<boolean> => {
+    try {
+      const written = await deps.ledger.write(item);
+      usesContent ||= written && pointsHere(item);
+      return written;
+    } catch (error) {
+      usesContent ||= isDoubt(error) && pointsHere(item);
+      throw error;
+    }
+  };
+
+  for (let attempt = 0; patience.mayWrite(); attempt += 1) {
+    if (attempt > 1) await pauseBeforeRetry(attempt, deps.clock, deps.random.fraction());
+    try {
+      // The first try bets on an id never seen: that saves a read on all but repeats.
+      const existing = attempt === 0 ? [] : await deps.ledger.readMessage(incoming.key);
+      usesContent ||= existing.some(pointsHere);
+      const plan = planAcceptance(existing, incoming, {
+        nowMs: deps.clock.nowMs(),
+        limits: deps.limits,
+        tempo: deps.tempo,
+        mark: () => deps.random.name(),
+      });
+      if (plan.kind === 'refuse') {
+        return inDoubt ? { kind: 'doubt' } : { ...plan, kind: 'refused', usesContent };
+      }
+      if (!(await registerUsers(deps, incoming, plan, known))) continue;
+      if (!(await allWritten(plan.chunks, write, patience))) continue;
+      if (plan.commit !== undefined) {
+        if (!patience.mayWrite()) break;
+        try {
+          if (!(await write(plan.commit))) continue;
+        } catch (error) {
+          inDoubt ||= isDoubt(error);
+          throw error;
+        }
+        accepted = true;
+      }
+      // From here on the message is ours; what is open is only whether it has its timers.
+      inDoubt = true;
+      if (!(await allWritten(plan.resend, write, patience))) continue;
+      const status = accepted ? 'accepted' : plan.status;
+      const generation = plan.commit?.generation ?? existing[0]?.generation ?? 1;
+      const { wake, resend } = plan;
+      return { kind: 'committed', status, generation, wake, resend, usesContent };
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
+  }
+  return inDoubt ? { kind: 'doubt' } : { kind: 'uncommitted', usesContent };
+}
+
+async function registerUsers(
+  deps: CommitDeps,
+  incoming: Incoming,
+  plan: Extract<AcceptancePlan, { kind: 'write' }>,
+  known: Set<string>,
+): Promise<boolean> {
+  if (!incoming.content.shared) return true;
+  const pointing: readonly LedgerItem[] =
+    plan.commit === undefined ? plan.chunks : [...plan.chunks, plan.commit];
+  const users = pointing.flatMap((item) =>
+    item.delivery?.facts.content.key === incoming.content.key
+      ? [contentUser(item.key, item.generation, item.delivery.recipients)]
+      : [],
+  );
+  const missing = users.filter((user) => !known.has(user));
+  if (missing.length === 0) return true;
+  const added = await deps.users.add(incoming.content.key, missing, usersTtlMs(incoming.times.expiresAtMs));
+  if (added) for (const user of missing) known.add(user);
+  return added;
+}
+
+/** The count outlives every delivery that it counts; the bucket's lifecycle ends the object itself. */
+export function usersTtlMs(expiresAtMs: number): number {
+  return expiresAtMs + 30 * 24 * 3_600_000;
+}
+
+// False when any write was refused, so that the caller reads what is there now; throws the first failure.
+async function allWritten(
+  items: readonly LedgerItem[],
+  write: (item: LedgerItem) => Promise<boolean>,
+  patience: Patience,
+): Promise<boolean> {
+  if (items.length > 0 && !patience.mayWrite()) return false;
+  const results = await inParallel(items, LEDGER_WIDTH, write);
+  return results.every((written) => written);
+}
+
+function isDoubt(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'in-doubt';
+}

@@ -1,0 +1,142 @@
+// A batch of timers: group them by site, run the sites at once, answer for every record. One destination that
+// is slow or sick holds up nobody else.
+
+import type { Router } from '../routing/router.ts';
+import type { RecipientOutcome } from '../smtp/client.ts';
+import { ownReply, type Reply } from '../smtp/reply.ts';
+import {
+  type AttemptDeps,
+  attemptDelivery,
+  expireDelivery,
+  hideEarly,
+  postpone,
+  type Task,
+  type TimerFate,
+} from './attempt.ts';
+import { StoreError } from './ports.ts';
+import { type Egress, fixedDialogue, runSite, type SiteRun } from './site-run.ts';
+import { parseTimer } from './timer.ts';
+
+export interface DeliverDeps extends AttemptDeps, Egress {
+  readonly router: Router;
+}
+
+export interface TimerRecord {
+  readonly messageId: string;
+  readonly receipt: string;
+  readonly body: string;
+  readonly receiveCount: number;
+}
+
+/** By message id, one fate for every record. Never rejects. */
+export async function deliverBatch(
+  deps: DeliverDeps,
+  records: readonly TimerRecord[],
+  invocation: { readonly deadlineMs: number; readonly signal: AbortSignal },
+): Promise<ReadonlyMap<string, TimerFate>> {
+  const fates = new Map<string, TimerFate>(records.map((record) => [record.messageId, 'waiting']));
+  const run: SiteRun = {
+    ...invocation,
+    startedAtMs: deps.clock.nowMs(),
+    inFlight: await inFlight(deps),
+  };
+  const messageIds = new Map<Task, string>();
+  const settle = (task: Task, fate: TimerFate) => {
+    const messageId = messageIds.get(task);
+    if (messageId !== undefined) fates.set(messageId, fate);
+  };
+
+  const tasks: Task[] = [];
+  for (const record of records) {
+    const timer = parseTimer(record.body);
+    if (timer === undefined) {
+      deps.log.notice({
+        level: 'error',
+        code: 'timer-malformed',
+        message:
+          'the timers queue holds a message that is no timer; it is deleted, the ledger has every delivery',
+        detail: { messageId: record.messageId },
+      });
+      fates.set(record.messageId, 'finished');
+      continue;
+    }
+    const { receipt, receiveCount } = record;
+    const task = { timer, receipt, receiveCount };
+    messageIds.set(task, record.messageId);
+    tasks.push(task);
+  }
+
+  const early = tasks.filter((task) => task.timer.notBeforeMs > run.startedAtMs);
+  const due = tasks.filter((task) => task.timer.notBeforeMs <= run.startedAtMs);
+  await Promise.all([
+    eachOf(early, settle, (task) => hideEarly(deps, task)),
+    deliverDue(deps, run, due, settle),
+  ]);
+  return fates;
+}
+
+/** Domains whose route is known within this share sessions by site; a slower one runs alone when it comes. */
+const GROUPING_MS = 2_000;
+
+async function deliverDue(
+  deps: DeliverDeps,
+  run: SiteRun,
+  tasks: readonly Task[],
+  settle: Settle,
+): Promise<void> {
+  const sites = new Map<string, Site>();
+  let grouping = true;
+  const routed = [...Map.groupBy(tasks, (task) => task.timer.domain)].map(async ([domain, group]) => {
+    const route = await deps.router.route(domain);
+    switch (route.kind) {
+      case 'hops': {
+        const site = sites.get(route.site) ?? { name: route.site, hops: route.hops, tasks: [] };
+        if (!grouping) return runSite(deps, run, { ...site, tasks: group }, settle);
+        sites.set(route.site, { ...site, tasks: [...site.tasks, ...group] });
+        return;
+      }
+      case 'permanent':
+      case 'transient': {
+        const outcome: RecipientOutcome = { kind: route.kind, stage: 'connect', reply: route.reply };
+        return eachOf(group, settle, (task) =>
+          attemptDelivery(deps, run, task, fixedDialogue(deps, outcome)),
+        );
+      }
+      case 'postpone':
+        return eachOf(group, settle, (task) => putOff(deps, run, task, route.reply));
+    }
+  });
+  const all = Promise.all(routed);
+  await Promise.race([all, deps.clock.pause(GROUPING_MS)]);
+  grouping = false;
+  await Promise.all([all, ...[...sites.values()].map((site) => runSite(deps, run, site, settle))]);
+}
+
+type Settle = (task: Task, fate: TimerFate) => void;
+type Site = Parameters<typeof runSite>[2];
+
+async function eachOf(
+  tasks: readonly Task[],
+  settle: Settle,
+  call: (task: Task) => Promise<TimerFate>,
+): Promise<void> {
+  await Promise.all(tasks.map(async (task) => settle(task, await call(task))));
+}
+
+// DNS that does not answer says nothing about the destination: no attempt is counted, but expiry still fires.
+function putOff(deps: DeliverDeps, run: SiteRun, task: Task, reply: Reply): Promise<TimerFate> {
+  if (deps.clock.nowMs() >= task.timer.expiresAtMs) {
+    const text = `delivery time expired; the last obstacle was: ${reply.text}`;
+    return expireDelivery(deps, run, task, ownReply(450, '4.4.7', text));
+  }
+  return postpone(deps, task, deps.tempo.postponeMs * (1 + deps.random.fraction()));
+}
+
+async function inFlight(deps: DeliverDeps): Promise<number> {
+  try {
+    return (await deps.timers.depth()).inFlight;
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return 0;
+  }
+}

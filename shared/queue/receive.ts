@@ -1,0 +1,324 @@
+// A transfer, from parsed frames to verdicts, in the order that I1 demands: content into the spool, items into
+// the ledger, timers into the queue, then the answer. Messages of one transfer succeed or fail alone.
+
+import { traceHeader } from '../message/trace.ts';
+import { deliveryRecord, type Log } from '../records/records.ts';
+import { ownReply } from '../smtp/reply.ts';
+import type { Verdict, XferMessage } from '../xfer/message.ts';
+import type { Incoming } from './accept.ts';
+import {
+  type CheckDeps,
+  type CheckedMessage,
+  checkInline,
+  checkUpload,
+  type FitMessage,
+} from './check-message.ts';
+import { contentUser, splitIntoChunks } from './chunks.ts';
+import {
+  type CommitDeps,
+  type CommitOutcome,
+  commitMessage,
+  LEDGER_WIDTH,
+  usersTtlMs,
+} from './commit-message.ts';
+import { type DeliveryItem, revised } from './delivery.ts';
+import { inParallel } from './in-parallel.ts';
+import { type Patience, pauseBeforeRetry } from './patience.ts';
+import { StoreError, type Timers } from './ports.ts';
+import { firstTimes } from './schedule.ts';
+import { composeSpoolObject } from './spool-object.ts';
+import { delaySeconds, timerFor } from './timer.ts';
+
+export interface ReceiveDeps extends CommitDeps, CheckDeps {
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+export interface Transfer {
+  readonly credential: string;
+  readonly messages: readonly XferMessage[];
+  readonly patience: Patience;
+}
+
+export type TransferOutcome =
+  | { readonly kind: 'verdicts'; readonly verdicts: readonly Verdict[] }
+  /** Nothing was committed, or something may have been: the client repeats or withdraws. */
+  | { readonly kind: 'busy'; readonly inDoubt: boolean; readonly detail: string };
+
+interface Stored {
+  readonly fit: FitMessage;
+  readonly incoming: Incoming;
+  /** What the object's count names: the users of all inline messages, and those of this one. */
+  readonly registered: ReadonlySet<string>;
+  readonly users: readonly string[];
+}
+
+/** Never throws for stores that fail; throws only for bugs. */
+export async function receiveTransfer(deps: ReceiveDeps, transfer: Transfer): Promise<TransferOutcome> {
+  const checked = await inParallel(transfer.messages, LEDGER_WIDTH, (message) =>
+    check(deps, transfer, message),
+  );
+  const fit = checked.filter((message) => message?.kind === 'fit');
+  const stored = fit.length === 0 ? [] : await store(deps, transfer, fit);
+  if (stored === undefined)
+    return { kind: 'busy', inDoubt: false, detail: 'the content could not be stored in time' };
+
+  const outcomes = new Map<FitMessage, CommitOutcome>();
+  const commitOne = async ({ fit, incoming, registered }: Stored) => {
+    outcomes.set(fit, await commitMessage(deps, incoming, registered, transfer.patience));
+  };
+  // The same id twice in one transfer: the second is a repeat of the first.
+  await inParallel(groupById(stored), LEDGER_WIDTH, async (group) => {
+    for (const one of group) await commitOne(one);
+  });
+  const awake = await wake(deps, transfer.patience, [...outcomes.values()]);
+  await dropUnusedContent(deps, stored, outcomes);
+  if (!awake || [...outcomes.values()].some((outcome) => outcome.kind === 'doubt')) {
+    return { kind: 'busy', inDoubt: true, detail: 'a message may have been taken: send the same ids again' };
+  }
+  for (const one of stored) logAcceptance(deps, one, outcomes.get(one.fit));
+  const verdicts = checked.map((message, index) =>
+    verdictOf(transfer.messages[index], message, message?.kind === 'fit' ? outcomes.get(message) : undefined),
+  );
+  const unfinished =
+    checked.includes(undefined) || [...outcomes.values()].some((outcome) => outcome.kind === 'uncommitted');
+  if (unfinished && verdicts.every((verdict) => verdict.status === 'refused')) {
+    return { kind: 'busy', inDoubt: false, detail: 'nothing was taken in the time that the client gave' };
+  }
+  return { kind: 'verdicts', verdicts };
+}
+
+// Undefined: the spool did not answer, so the message is neither fit nor refused.
+async function check(
+  deps: ReceiveDeps,
+  transfer: Transfer,
+  message: XferMessage,
+): Promise<CheckedMessage | undefined> {
+  switch (message.kind) {
+    case 'refused':
+      return message;
+    case 'message':
+      return checkInline(message, deps);
+    case 'upload':
+      try {
+        return await checkUpload(transfer.credential, message.header, deps);
+      } catch (error) {
+        if (error instanceof StoreError) return undefined;
+        throw error;
+      }
+  }
+}
+
+// One object for the whole transfer. Undefined: it could not be stored, and nothing points at it.
+async function store(
+  deps: ReceiveDeps,
+  transfer: Transfer,
+  messages: readonly FitMessage[],
+): Promise<readonly Stored[] | undefined> {
+  const nowMs = deps.clock.nowMs();
+  const { credential } = transfer;
+  const frames = messages.map(({ header, content }) =>
+    'inline' in content ? { header, content: content.inline } : { header },
+  );
+  const object = composeSpoolObject(frames, {
+    credential,
+    acceptedAtMs: nowMs,
+    traceHost: deps.traceHost,
+  });
+  const objectKey = `${deps.random.name()}${deps.random.name()}/transfer`;
+  const usersOf = (message: FitMessage) =>
+    splitIntoChunks(message.header.envelope.recipients).map((chunk) =>
+      contentUser({ credential, id: message.header.id }, 1, chunk.recipients),
+    );
+  const inlineUsers = new Set(messages.filter(({ content }) => 'inline' in content).flatMap(usersOf));
+  const shared = inlineUsers.size > 1;
+
+  const stored = messages.map((fit, index): Stored => {
+    const { header } = fit;
+    const times = firstTimes(header, nowMs, deps.random.fraction(), deps.tempo);
+    const content =
+      'uploaded' in fit.content
+        ? { key: fit.content.uploaded, offset: 0, shared: true }
+        : { key: objectKey, offset: object.offsets[index] ?? 0, shared };
+    const incoming: Incoming = {
+      key: { credential, id: header.id },
+      envelope: header.envelope,
+      sha256: fit.sha256,
+      sizeBytes: fit.sizeBytes,
+      content,
+      trace: traceHeader({
+        id: header.id,
+        acceptedAtMs: nowMs,
+        traceHost: deps.traceHost,
+        ...(header.receivedFrom === undefined ? {} : { receivedFrom: header.receivedFrom }),
+      }).toString('latin1'),
+      times,
+      binding: DEFAULT_BINDING,
+      priorAttempts: header.attempts,
+      ...(header.lastReply === undefined ? {} : { lastReply: header.lastReply }),
+      meta: header.meta,
+    };
+    const inline = 'inline' in fit.content;
+    return { fit, incoming, registered: inline ? inlineUsers : new Set(), users: inline ? usersOf(fit) : [] };
+  });
+
+  const longestMs = Math.max(...stored.map(({ incoming }) => incoming.times.expiresAtMs));
+  const put = await untilDone(deps, transfer.patience, () => deps.spool.put(objectKey, object.bytes));
+  if (!put) return undefined;
+  if (!shared) return stored;
+  const counted = await untilDone(deps, transfer.patience, () =>
+    deps.users.add(objectKey, [...inlineUsers], usersTtlMs(longestMs)),
+  );
+  return counted ? stored : undefined;
+}
+
+/** Deliveries are pinned to one binding for life; until operators name others there is this one. */
+const DEFAULT_BINDING = 'default';
+
+// Sends the timers of everything that was committed; false when one could not be sent in time.
+async function wake(
+  deps: ReceiveDeps,
+  patience: Patience,
+  outcomes: readonly CommitOutcome[],
+): Promise<boolean> {
+  const committed = outcomes.filter((outcome) => outcome.kind === 'committed');
+  let waiting = committed.flatMap((outcome) => outcome.wake);
+  for (let attempt = 0; waiting.length > 0; attempt += 1) {
+    if (!patience.maySend()) return false;
+    if (attempt > 0) await pauseBeforeRetry(attempt, deps.clock, deps.random.fraction());
+    const nowMs = deps.clock.nowMs();
+    const sent = await deps.timers.send(
+      waiting.map((item) => ({
+        timer: timerFor(item),
+        delaySeconds: delaySeconds(item.delivery.dueAtMs, nowMs, deps.limits.maxDelayMs),
+      })),
+    );
+    waiting = waiting.filter((_, index) => sent[index] !== true);
+  }
+  const resent = committed.flatMap((outcome) => outcome.resend);
+  await inParallel(resent, LEDGER_WIDTH, (item) => rememberSent(deps, patience, item));
+  return true;
+}
+
+// Only saves timers when the same transfer is repeated once more within a minute.
+async function rememberSent(deps: ReceiveDeps, patience: Patience, item: DeliveryItem): Promise<void> {
+  if (!patience.mayWrite()) return;
+  try {
+    await deps.ledger.write(revised(item, { sentAtMs: deps.clock.nowMs() }));
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
+}
+
+// Content that nothing points at goes at once; in doubt it stays, and the bucket's lifecycle ends it. An upload
+// always stays: a delivery of an earlier transfer may use the same object.
+async function dropUnusedContent(
+  deps: ReceiveDeps,
+  stored: readonly Stored[],
+  outcomes: ReadonlyMap<FitMessage, CommitOutcome>,
+): Promise<void> {
+  const inline = stored.filter(({ fit }) => 'inline' in fit.content);
+  const content = inline[0]?.incoming.content;
+  if (content === undefined) return;
+  const [used, unused] = partition(inline, ({ fit }) => mayUseContent(outcomes.get(fit)));
+  // The same id may have come twice in one transfer: what the first uses stays.
+  const usedUsers = new Set(used.flatMap(({ users }) => users));
+  const idle = unused.flatMap(({ users }) => users).filter((user) => !usedUsers.has(user));
+  try {
+    if (used.length === 0) await deps.spool.remove(content.key);
+    if (used.length === 0 && content.shared) await deps.users.forget(content.key);
+    if (used.length > 0 && idle.length > 0) await deps.users.remove(content.key, idle, deps.clock.nowMs());
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
+}
+
+function mayUseContent(outcome: CommitOutcome | undefined): boolean {
+  return outcome === undefined || outcome.kind === 'doubt' || outcome.usesContent;
+}
+
+function partition<T>(
+  items: readonly T[],
+  test: (item: T) => boolean,
+): readonly [readonly T[], readonly T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}
+
+async function untilDone(
+  deps: ReceiveDeps,
+  patience: Patience,
+  call: () => Promise<unknown>,
+): Promise<boolean> {
+  for (let attempt = 0; patience.mayWrite(); attempt += 1) {
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      await pauseBeforeRetry(attempt, deps.clock, deps.random.fraction());
+    }
+  }
+  return false;
+}
+
+function groupById(stored: readonly Stored[]): readonly (readonly Stored[])[] {
+  return [...Map.groupBy(stored, ({ fit }) => fit.header.id).values()];
+}
+
+function verdictOf(
+  message: XferMessage | undefined,
+  checked: CheckedMessage | undefined,
+  outcome: CommitOutcome | undefined,
+): Verdict {
+  if (checked?.kind === 'refused') return { id: checked.id, status: 'refused', reply: checked.reply };
+  const id = message === undefined ? '' : message.kind === 'refused' ? message.id : message.header.id;
+  switch (outcome?.kind) {
+    case 'committed':
+      return { id, status: outcome.status };
+    case 'refused':
+      return { id, status: 'refused', reply: outcome.reply };
+    case 'uncommitted':
+    case 'doubt':
+    case undefined:
+      return {
+        id,
+        status: 'refused',
+        reply: ownReply(451, '4.3.0', 'not taken in time; keep it and try again'),
+      };
+  }
+}
+
+function logAcceptance(deps: ReceiveDeps, { incoming }: Stored, outcome: CommitOutcome | undefined): void {
+  if (outcome?.kind === 'refused' && outcome.idReused) {
+    deps.log.notice({
+      level: 'error',
+      code: 'id-reused',
+      message: 'an id came back with other content or another sender; the sender keeps its message',
+      detail: { ...incoming.key },
+    });
+  }
+  if (outcome?.kind !== 'committed' || outcome.status !== 'accepted') return;
+  const nowMs = deps.clock.nowMs();
+  const chunks = splitIntoChunks(incoming.envelope.recipients);
+  for (const chunk of chunks) {
+    const { key, envelope, times } = incoming;
+    const context = {
+      key: { ...key, chunk: 0 },
+      generation: outcome.generation,
+      attempts: incoming.priorAttempts,
+      facts: {
+        domain: chunk.domain,
+        sender: envelope.sender,
+        sizeBytes: incoming.sizeBytes,
+        binding: incoming.binding,
+        receivedAtMs: times.receivedAtMs,
+        meta: incoming.meta,
+      },
+    };
+    for (const recipient of chunk.recipients) {
+      deps.log.record(
+        deliveryRecord('XferIn', context, recipient.address, nowMs, { nextDueMs: times.dueAtMs }),
+      );
+    }
+  }
+}

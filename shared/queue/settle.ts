@@ -1,0 +1,230 @@
+// An attempt's outcomes into the ledger (I2, I6, I8). Delivered and permanent outcomes are facts: they end a
+// recipient that is still open, lease or not. A transient outcome only moves the schedule, and needs the lease.
+// Pure: applied again to a newer item after a refused write, it gives the same ending once.
+
+import type { RecipientOutcome } from '../smtp/client.ts';
+import { type HostReply, ownReply } from '../smtp/reply.ts';
+import { COMMIT_KEPT_AFTER_EXPIRY_MS } from './accept.ts';
+import {
+  type Delivery,
+  type DeliveryItem,
+  type DeliveryRecipient,
+  type Ending,
+  type OwedReport,
+  unleased,
+} from './delivery.ts';
+import type { Attempt } from './outcomes.ts';
+import { chooseParking, guardAtMs, type QueueLimits } from './parking.ts';
+import { nextDueMs } from './schedule.ts';
+import type { Tempo } from './tempo.ts';
+
+export interface SettleContext {
+  readonly leaseId: string;
+  /** When this is written, which may be later than the attempt: a parked entry must never be born too late. */
+  readonly nowMs: number;
+  readonly tempo: Tempo;
+  readonly limits: QueueLimits;
+  /** Approximate messages in flight, for the choice where to wait. */
+  readonly inFlight: number;
+  readonly random: number;
+  /** The next timer's mark, should the delivery be parked. */
+  readonly mark: string;
+}
+
+/** What was new in this settle, for the log. */
+export interface Settled {
+  readonly item: DeliveryItem;
+  /** Positions of recipients that ended now. */
+  readonly ended: readonly number[];
+  /** Positions that stay open and were deferred now; empty when the lease was lost. */
+  readonly deferred: readonly number[];
+  /** False: the item already says all this, nothing needs to be written. */
+  readonly changed: boolean;
+}
+
+const FINISHED_KEPT_MS = 7 * 24 * 3_600_000;
+
+export function settle(item: DeliveryItem, attempt: Attempt, context: SettleContext): Settled {
+  const { delivery } = item;
+  const ours = delivery.lease?.id === context.leaseId;
+  const settledAttempts = delivery.attempts + 1;
+  const facts = withFacts(delivery.recipients, attempt);
+  const open = positionsOpen(facts.recipients);
+  const deferred = ours ? open.filter((position) => attempt.outcomes.has(position)) : [];
+  const dueAtMs =
+    deferred.length === 0
+      ? undefined
+      : nextDueMs(settledAttempts, delivery.facts.expiresAtMs, attempt.atMs, context.random, context.tempo);
+  const expired = deferred.length > 0 && dueAtMs === undefined ? deferred : [];
+  const lastReply = lastReplyOf(deferred, attempt) ?? delivery.lastReply;
+  const recipients = withExpired(facts.recipients, expired, attempt.atMs, lastReply);
+  const ended = [...facts.ended, ...expired];
+  if (ended.length === 0 && deferred.length === 0 && !ours) {
+    return { item, ended, deferred, changed: false };
+  }
+  const base: Delivery = {
+    ...(ours ? unleased(delivery) : delivery),
+    recipients,
+    owed: withOwed(delivery, recipients, ended, attempt.atMs),
+    ...(ours ? { unsettledLeases: 0 } : {}),
+    ...(lastReply === undefined ? {} : { lastReply }),
+  };
+  const finished = positionsOpen(recipients).length === 0;
+  const next = finished
+    ? closed(base)
+    : ours
+      ? waiting(base, dueAtMs ?? delivery.dueAtMs, settledAttempts, context)
+      : base;
+  return {
+    item: {
+      ...item,
+      rev: item.rev + 1,
+      delivery: next,
+      ...(next.state === 'finished' ? { ttlAtMs: finishedTtlMs(item, attempt.atMs) } : {}),
+    },
+    ended,
+    deferred: deferred.filter((position) => !expired.includes(position)),
+    changed: true,
+  };
+}
+
+/** Everything still open ends as expired, without an attempt: DNS never answered until the expiry. */
+export function expireUnattempted(item: DeliveryItem, atMs: number, reply: HostReply): Settled {
+  const open = positionsOpen(item.delivery.recipients);
+  const recipients = withExpired(item.delivery.recipients, open, atMs, reply);
+  const owed = withOwed(item.delivery, recipients, open, atMs);
+  const delivery = closed({ ...unleased(item.delivery), recipients, owed, lastReply: reply });
+  const ttl = delivery.state === 'finished' ? { ttlAtMs: finishedTtlMs(item, atMs) } : {};
+  return { item: { ...item, rev: item.rev + 1, delivery, ...ttl }, ended: open, deferred: [], changed: true };
+}
+
+/** The delivery ends by the sender's withdrawal. */
+export function withdrawn(item: DeliveryItem, atMs: number): DeliveryItem {
+  const reply = ownReply(250, '2.0.0', 'withdrawn by the sender before any attempt');
+  const recipients = item.delivery.recipients.map(
+    (recipient): DeliveryRecipient =>
+      recipient.ending === undefined
+        ? { ...recipient, ending: { kind: 'withdrawn', atMs, reply } }
+        : recipient,
+  );
+  return {
+    ...item,
+    rev: item.rev + 1,
+    delivery: { ...unleased(item.delivery), recipients, state: 'finished', parked: false },
+    ttlAtMs: finishedTtlMs(item, atMs),
+  };
+}
+
+/** A lease given back without an attempt: nothing is counted. */
+export function released(item: DeliveryItem): DeliveryItem {
+  const { delivery } = item;
+  const unsettledLeases = Math.max(0, delivery.unsettledLeases - 1);
+  return { ...item, rev: item.rev + 1, delivery: { ...unleased(delivery), unsettledLeases } };
+}
+
+/** Kept out of circulation with its content, until an operator decides. */
+export function hold(item: DeliveryItem, because: string): DeliveryItem {
+  return {
+    ...item,
+    rev: item.rev + 1,
+    delivery: { ...unleased(item.delivery), state: 'held', heldBecause: because, parked: false },
+  };
+}
+
+export function positionsOpen(recipients: readonly DeliveryRecipient[]): readonly number[] {
+  return recipients.flatMap((recipient, position) => (recipient.ending === undefined ? [position] : []));
+}
+
+/** A repeat is recognised for 7 days after the end; the commit in the same item needs no longer. */
+function finishedTtlMs(item: DeliveryItem, atMs: number): number {
+  // Other chunks may run on: their commit must stay as long as any of them can.
+  const others = item.commit !== undefined && item.commit.chunks > 0;
+  return others ? item.delivery.facts.expiresAtMs + COMMIT_KEPT_AFTER_EXPIRY_MS : atMs + FINISHED_KEPT_MS;
+}
+
+function withFacts(
+  recipients: readonly DeliveryRecipient[],
+  attempt: Attempt,
+): { readonly recipients: readonly DeliveryRecipient[]; readonly ended: readonly number[] } {
+  const ended: number[] = [];
+  const after = recipients.map((recipient, position): DeliveryRecipient => {
+    const outcome = attempt.outcomes.get(position);
+    const kind = outcome === undefined ? undefined : endingKind(outcome);
+    if (outcome === undefined || kind === undefined || recipient.ending !== undefined) return recipient;
+    ended.push(position);
+    return { ...recipient, ending: { kind, atMs: attempt.atMs, reply: said(attempt, outcome.reply) } };
+  });
+  return { recipients: after, ended };
+}
+
+function endingKind(outcome: RecipientOutcome): Ending['kind'] | undefined {
+  switch (outcome.kind) {
+    case 'delivered':
+      return 'delivered';
+    case 'permanent':
+      return 'bounced';
+    case 'transient':
+    case 'uncertain':
+      return undefined;
+  }
+}
+
+function withExpired(
+  recipients: readonly DeliveryRecipient[],
+  positions: readonly number[],
+  atMs: number,
+  lastReply: HostReply | undefined,
+): readonly DeliveryRecipient[] {
+  const reply: HostReply =
+    lastReply ?? ownReply(450, '4.4.7', 'delivery time expired before any attempt was possible');
+  return recipients.map((recipient, position) =>
+    positions.includes(position) ? { ...recipient, ending: { kind: 'expired', atMs, reply } } : recipient,
+  );
+}
+
+// A failure is reported to the reverse path unless there is none, or the sender asked for silence (RFC 3461 §4.1).
+function withOwed(
+  delivery: Delivery,
+  recipients: readonly DeliveryRecipient[],
+  ended: readonly number[],
+  atMs: number,
+): readonly OwedReport[] {
+  if (delivery.facts.sender === '') return delivery.owed;
+  const failed = ended.filter((position) => {
+    const recipient = recipients[position];
+    const kind = recipient?.ending?.kind;
+    const wanted = recipient?.notify === undefined || recipient.notify.includes('FAILURE');
+    return wanted && (kind === 'bounced' || kind === 'expired');
+  });
+  if (failed.length === 0) return delivery.owed;
+  return [...delivery.owed, { n: delivery.owed.length + 1, atMs, recipients: failed }];
+}
+
+function closed(delivery: Delivery): Delivery {
+  return { ...delivery, state: delivery.owed.length > 0 ? 'owing' : 'finished', parked: false };
+}
+
+function waiting(delivery: Delivery, dueAtMs: number, attempts: number, context: SettleContext): Delivery {
+  const parking = chooseParking(dueAtMs - context.nowMs, context.inFlight, context.limits, context.tempo);
+  return {
+    ...delivery,
+    attempts,
+    dueAtMs,
+    guardAtMs: guardAtMs(dueAtMs, context.limits, context.tempo),
+    parked: parking === 'ledger',
+    // A parked delivery's next timer has a name before it is sent: the old one is surplus from here on.
+    mark: parking === 'ledger' ? context.mark : delivery.mark,
+  };
+}
+
+function lastReplyOf(deferred: readonly number[], attempt: Attempt): HostReply | undefined {
+  for (const position of deferred) {
+    const outcome = attempt.outcomes.get(position);
+    if (outcome !== undefined) return said(attempt, outcome.reply);
+  }
+  return undefined;
+}
+
+function said(attempt: Attempt, reply: HostReply): HostReply {
+  return attempt.peer === undefined ? reply : { ...reply, host: attempt.peer.host };
+}

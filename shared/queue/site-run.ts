@@ -1,0 +1,194 @@
+// One site's share of a batch: a few sessions, each taking one delivery after another. When no host of the site
+// can be spoken to, that is the outcome of every delivery that waits for it: nobody knocks again and again.
+
+import type { Hop } from '../routing/router.ts';
+import type {
+  OpenOutcome,
+  RecipientOutcome,
+  SmtpClient,
+  SmtpSession,
+  SmtpTimeouts,
+  Stage,
+} from '../smtp/client.ts';
+import { ownReply, type Reply } from '../smtp/reply.ts';
+import {
+  type AttemptDeps,
+  attemptDelivery,
+  type Dialogue,
+  postpone,
+  type Run,
+  type Task,
+  type TimerFate,
+} from './attempt.ts';
+import type { Peer } from './outcomes.ts';
+
+export interface Egress {
+  readonly smtp: SmtpClient;
+  readonly ehloName: string;
+  readonly timeouts: SmtpTimeouts;
+  readonly tls: 'no' | 'ifavailable';
+  readonly sessionsPerSite: number;
+  readonly deliveriesPerSession: number;
+}
+
+export interface SiteRun extends Run {
+  /** Aborted shortly before the deadline: sockets are destroyed, what is under way is settled. */
+  readonly signal: AbortSignal;
+}
+
+/** No new transaction starts after this much of an invocation. */
+export const START_WINDOW_MS = 60_000;
+/** From the last octet of content to the reply to the final dot, RFC 5321 §4.5.3.2.6, and a little. */
+const FINAL_REPLY_MS = 630_000;
+/** A peer that takes content more slowly than this may be cut off by the invocation's end. */
+const SLOWEST_BODY_BYTES_PER_SECOND = 512 * 1_024;
+
+export type Fates = (task: Task, fate: TimerFate) => void;
+
+export async function runSite(
+  deps: AttemptDeps & Egress,
+  run: SiteRun,
+  site: { readonly name: string; readonly hops: readonly Hop[]; readonly tasks: readonly Task[] },
+  settle: Fates,
+): Promise<void> {
+  const waiting = [...site.tasks];
+  const late: Task[] = [];
+  let unreachable: SiteFailure | undefined;
+  let startedCount = 0;
+
+  const worker = async () => {
+    let session: SmtpSession | undefined;
+    let carried = 0;
+    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
+      if (!mayStart(deps, run, task)) {
+        late.push(task);
+        continue;
+      }
+      if (session === undefined || !session.usable || carried >= deps.deliveriesPerSession) {
+        await session?.quit();
+        session = undefined;
+        carried = 0;
+        if (unreachable === undefined) {
+          const opened = await openAny(deps, site.hops, run.signal);
+          if (opened.kind === 'opened') session = opened.session;
+          else unreachable = opened;
+        }
+      }
+      startedCount += 1;
+      carried += 1;
+      const dialogue =
+        session === undefined
+          ? failedDialogue(deps, site.name, unreachable)
+          : sessionDialogue(deps, run, site.name, session);
+      settle(task, await attemptDelivery(deps, run, task, dialogue));
+    }
+    await session?.quit();
+  };
+
+  await Promise.all(Array.from({ length: Math.min(deps.sessionsPerSite, site.tasks.length) }, worker));
+  // What did not start comes back at the rate at which the others went.
+  const elapsedMs = Math.max(deps.clock.nowMs() - run.startedAtMs, 1_000);
+  const spreadMs = startedCount === 0 ? deps.tempo.postponeMs : (late.length / startedCount) * elapsedMs;
+  await Promise.all(
+    late.map(async (task) => {
+      settle(task, await postpone(deps, task, deps.tempo.postponeMs + deps.random.fraction() * spreadMs));
+    }),
+  );
+}
+
+/** The same outcome for every recipient, without a dialogue: the site or the domain cannot be reached. */
+export function fixedDialogue(
+  deps: AttemptDeps,
+  outcome: RecipientOutcome,
+  about: { readonly site?: string; readonly peer?: Peer } = {},
+): Dialogue {
+  return async (_envelope, _content, positions) => ({
+    atMs: deps.clock.nowMs(),
+    outcomes: new Map(positions.map((position) => [position, outcome])),
+    ...about,
+  });
+}
+
+interface SiteFailure {
+  readonly kind: 'failed';
+  readonly stage: Stage;
+  readonly reply: Reply;
+  readonly hop: Hop | undefined;
+}
+
+function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | undefined): Dialogue {
+  const reply = failure?.reply ?? ownReply(421, '4.4.1', 'no host of the site could be reached');
+  const outcome: RecipientOutcome = { kind: 'transient', stage: failure?.stage ?? 'connect', reply };
+  const hop = failure?.hop;
+  return fixedDialogue(deps, outcome, {
+    site,
+    ...(hop === undefined ? {} : { peer: { host: hop.host, address: hop.address } }),
+  });
+}
+
+function sessionDialogue(deps: AttemptDeps, run: SiteRun, site: string, session: SmtpSession): Dialogue {
+  return async (envelope, content, positions) => {
+    if (run.signal.aborted) return 'unattempted';
+    const onAbort = () => session.destroy();
+    run.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const outcomes = await session.transact(envelope, content);
+      const { host, address } = session.target;
+      return {
+        atMs: deps.clock.nowMs(),
+        outcomes: new Map(
+          positions.flatMap((position, index) => {
+            const outcome = outcomes[index];
+            return outcome === undefined ? [] : [[position, outcome] as const];
+          }),
+        ),
+        peer: { host, address, ...(session.tls === undefined ? {} : { tls: session.tls }) },
+        site,
+      };
+    } catch {
+      // The content could not be read to its end: the final dot was never sent.
+      session.destroy();
+      return 'unattempted';
+    } finally {
+      run.signal.removeEventListener('abort', onAbort);
+    }
+  };
+}
+
+type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
+
+// In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next.
+async function openAny(
+  deps: Egress,
+  hops: readonly Hop[],
+  signal: AbortSignal,
+): Promise<Opened | SiteFailure> {
+  let failure: SiteFailure = {
+    kind: 'failed',
+    stage: 'connect',
+    reply: ownReply(421, '4.4.1', 'no host of the site could be reached'),
+    hop: undefined,
+  };
+  for (const hop of hops) {
+    if (signal.aborted) break;
+    const opened = await deps.smtp.open({
+      ...hop,
+      ehloName: deps.ehloName,
+      tls: deps.tls,
+      timeouts: deps.timeouts,
+    });
+    if (opened.kind === 'opened') return opened;
+    failure = { ...opened, hop };
+  }
+  return failure;
+}
+
+function mayStart(deps: AttemptDeps, run: SiteRun, task: Task): boolean {
+  const nowMs = deps.clock.nowMs();
+  const bodyMs = (task.timer.sizeBytes / SLOWEST_BODY_BYTES_PER_SECOND) * 1_000;
+  return (
+    !run.signal.aborted &&
+    nowMs < run.startedAtMs + START_WINDOW_MS &&
+    nowMs + bodyMs + FINAL_REPLY_MS < run.deadlineMs
+  );
+}
