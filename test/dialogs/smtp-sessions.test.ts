@@ -1,6 +1,7 @@
 // How a session opens, carries many messages, and ends.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
 import { greeted, startScriptedPeer } from './scripted-peer.ts';
@@ -78,6 +79,27 @@ test('the connection comes from the source address that the target names', async
   assert.deepEqual(peer.clients, ['127.0.0.9']);
   await session.quit();
   await peer.played();
+});
+
+test('an idle connection is kept alive every minute, also under TLS', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  await using clear = await startScriptedPeer(`${greeted()}\n silence`);
+  await using secure = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 Go on
+    starttls
+    C: EHLO out.example.com
+    S: 250 mx.example.net
+    silence
+  `);
+  for (const peer of [clear, secure]) {
+    const session = await open(peer, { tls: 'ifavailable' });
+    const dueMs = keepaliveDueMs(peer.port);
+    assert.ok(dueMs > 50_000 && dueMs <= 60_000, `${dueMs} ms`);
+    session.destroy();
+  }
 });
 
 test('a peer that knows no EHLO is greeted with HELO', async () => {
@@ -237,3 +259,15 @@ test('a second message on a session that is busy is a bug of the caller', async 
   session.destroy();
   assert.equal((await first)[0]?.kind, 'transient');
 });
+
+/** When the kernel will probe the connection to this port, as /proc/net/tcp tells it (see proc(5)). */
+function keepaliveDueMs(port: number): number {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
+  const line = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((text) => text.trim().split(/\s+/))
+    .find(([, , remote, state]) => remote === `0100007F:${hexPort}` && state === '01');
+  const [kind, when] = (line?.[5] ?? '').split(':');
+  // Kind 2 is the keepalive timer; its time is in hundredths of a second.
+  return kind === '02' ? Number.parseInt(when ?? '', 16) * 10 : Number.NaN;
+}
