@@ -1,5 +1,6 @@
 // The receive function, what it may do, and the secret that Basic credentials are kept in.
 
+import { SecretValue } from 'aws-cdk-lib';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
@@ -9,6 +10,9 @@ import { MailFunction, type SharedProps } from './mail-function.ts';
 
 /** A request is up to 6 MB of base64 and inflates: several copies of it, and CPU time comes with memory. */
 const MEMORY_MB = 1_024;
+
+/** The document that receive reads, with nobody in it: everybody is refused until an operator fills it. */
+const NO_CREDENTIALS = '{"credentials":{}}';
 
 export interface ReceiveProps {
   readonly shared: SharedProps;
@@ -27,7 +31,11 @@ export class Receive extends Construct {
     const { stores, timers } = shared;
     this.credentials =
       authentication === 'basic'
-        ? new Secret(this, 'Credentials', { description: 'Basic credentials of the senders' })
+        ? new Secret(this, 'Credentials', {
+            description: 'Basic credentials of the senders',
+            // CloudFormation writes this once, and never over what an operator put there since.
+            secretStringValue: SecretValue.unsafePlainText(NO_CREDENTIALS),
+          })
         : undefined;
 
     const receive = new MailFunction(this, 'Lambda', {

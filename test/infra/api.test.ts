@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Template } from 'aws-cdk-lib/assertions';
+import { parseCredentials } from '../../shared/access/credentials.ts';
 import { object, only, readable, resources, synthesized } from './synthesized.ts';
 
 const template = synthesized();
@@ -31,6 +32,13 @@ test('with Basic, the API lets all through to the function, which is told to che
   const variables = object(receive['Variables']);
   assert.equal(variables['AUTHENTICATION'], 'basic');
   assert.equal(readable(variables['CREDENTIALS_SECRET_ARN']), 'ReceiveCredentials');
+});
+
+test('until an operator fills the secret, it is a document that lets nobody in', () => {
+  const secret = only(basic, 'AWS::SecretsManager::Secret');
+  const document = parseCredentials(String(secret['SecretString']));
+  assert.ok(document.ok);
+  assert.equal(document.hashes.size, 0);
 });
 
 test('all routes lead to receive, in payload format 2.0', () => {

@@ -11,7 +11,7 @@ import { assembled, object, only } from './synthesized.ts';
 
 const MAX_BUNDLE_BYTES = 700 * 1_024;
 
-const { folder, template } = assembled({ authentication: 'basic' });
+const { folder, template } = assembled();
 
 for (const name of FUNCTIONS) {
   test(`the bundle of ${name} loads alone and exports its handler`, (t) => {
@@ -53,7 +53,7 @@ function load(
 
 /** Where a function parses a variable, a value that it takes. */
 const EXAMPLES: Readonly<Record<string, string>> = {
-  AUTHENTICATION: 'basic',
+  AUTHENTICATION: 'iam',
   TIMERS_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/111122223333/timers',
   TRACE_HOST: 'xfer.example.com',
   EHLO_HOSTNAME: 'out.example.com',
