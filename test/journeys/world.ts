@@ -1,0 +1,216 @@
+// The whole receiving side in one process, for journeys: real handlers and adapters, the emulators over HTTP, the
+// sink and its DNS over sockets, and a clock that tests move between dialogues. Ports can be wrapped, to crash,
+// fail or delay any single call.
+
+import { createEgress } from '../../functions/deliver/egress.ts';
+import { createDeliverHandler } from '../../functions/deliver/handler.ts';
+import { createReceiveHandler, type ReceiveHandler } from '../../functions/receive/handler.ts';
+import { createReleaseHandler } from '../../functions/release/handler.ts';
+import { type ApiFront, startApiFront } from '../../local/api-front.ts';
+import { emulatorClients } from '../../local/clients.ts';
+import { type DnsServer, startDnsServer } from '../../local/dns.ts';
+import { type EmulatorEndpoints, startEmulators } from '../../local/emulators.ts';
+import { type EventSourceOptions, pollOnce } from '../../local/event-source.ts';
+import { invoke } from '../../local/lambda.ts';
+import { type Sink, startSink } from '../../local/sink.ts';
+import { SINK_ZONE } from '../../local/sink-zone.ts';
+import {
+  DELIVER_BATCH_SIZE,
+  DELIVER_TIMEOUT_SECONDS,
+  LEASE_MARGIN_SECONDS,
+  RECEIVE_TIMEOUT_SECONDS,
+  RELEASE_TIMEOUT_SECONDS,
+  RESEND_RECEIVE_COUNT,
+} from '../../shared/aws/limits.ts';
+import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
+import { createClients, createStores, type Stores } from '../../shared/aws/stores.ts';
+import { systemRandom } from '../../shared/aws/system.ts';
+import type { LedgerItem, MessageKey } from '../../shared/queue/delivery.ts';
+import type { Clock, Random } from '../../shared/queue/ports.ts';
+import type { ReleaseSummary } from '../../shared/queue/release.ts';
+import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
+import type { LogRecord, Notice } from '../../shared/records/records.ts';
+import type { Router } from '../../shared/routing/router.ts';
+import type { SmtpTimeouts } from '../../shared/smtp/client.ts';
+import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
+
+export const TRACE_HOST = 'xfer.test.example';
+
+export interface WorldOptions {
+  readonly tempo?: Tempo;
+  /** Every role gets its own wrapping, so that a test can tell receive's calls from deliver's. */
+  readonly wrap?: (stores: Stores, role: 'receive' | 'deliver' | 'release') => Stores;
+  readonly random?: Random;
+  readonly router?: Router;
+  readonly timeouts?: SmtpTimeouts;
+  readonly queueLimits?: typeof QUEUE_LIMITS;
+}
+
+export interface World {
+  readonly baseUrl: string;
+  readonly sink: Sink;
+  readonly records: readonly LogRecord[];
+  readonly notices: readonly Notice[];
+  readonly stores: Stores;
+  readonly clock: MovedClock;
+  readonly endpoints: EmulatorEndpoints;
+  /** One message as JSON; the answer's status and parsed body. */
+  post(message: object): Promise<{ readonly status: number; readonly body: unknown }>;
+  /** Handles every timer that is visible now, batch after batch, until none is left. Answers how many. */
+  deliver(): Promise<number>;
+  release(): Promise<ReleaseSummary>;
+  items(key: MessageKey): Promise<readonly LedgerItem[]>;
+  close(): Promise<void>;
+}
+
+/** Moves `Date.now` for the whole process: the emulators follow it. */
+export interface MovedClock extends Clock {
+  /** Jumps ahead; nothing waits. */
+  advance(ms: number): void;
+  restore(): void;
+}
+
+export function moveClock(): MovedClock {
+  const real = Date.now;
+  let offsetMs = 0;
+  Date.now = () => real() + offsetMs;
+  return {
+    nowMs: () => Date.now(),
+    // Waiting between tries is real time cut short: tests wait for events, not for clocks.
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 20))),
+    advance: (ms) => {
+      offsetMs += ms;
+    },
+    restore: () => {
+      Date.now = real;
+    },
+  };
+}
+
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  await using started = new AsyncDisposableStack();
+  const clock = moveClock();
+  started.defer(() => clock.restore());
+  const random = options.random ?? systemRandom;
+  const tempo = options.tempo ?? DEFAULT_TEMPO;
+  const limits = options.queueLimits ?? QUEUE_LIMITS;
+  const emulators = await startEmulators();
+  started.defer(() => emulators.close());
+  const dns: DnsServer = await startDnsServer(SINK_ZONE, { host: '127.0.0.1', port: 0 });
+  started.defer(() => dns.close());
+  const sink = await startSink({ port: 0 });
+  started.defer(() => sink.close());
+
+  const local = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
+  const clients = createClients({
+    dynamodb: { ...local, endpoint: emulators.dynamodbEndpoint },
+    s3: { ...local, endpoint: emulators.s3Endpoint, forcePathStyle: true },
+    sqs: { ...local, endpoint: emulators.sqsEndpoint, useQueueUrlAsEndpoint: false },
+  });
+  const polling = emulatorClients(emulators);
+  started.defer(() => {
+    for (const client of [clients.dynamodb, clients.s3, clients.sqs]) client.destroy();
+    polling.destroy();
+  });
+  const names = { table: emulators.table, bucket: emulators.bucket, queueUrl: emulators.timersQueueUrl };
+  const stores = createStores(clients, names, { clock, tempo });
+  const wrap = options.wrap ?? ((plain: Stores) => plain);
+  const records: LogRecord[] = [];
+  const notices: Notice[] = [];
+  const log = {
+    record: (record: LogRecord) => void records.push(record),
+    notice: (notice: Notice) => void notices.push(notice),
+  };
+  const shared = { clock, random, tempo, limits, log };
+
+  const receive = createReceiveHandler({
+    ...shared,
+    ...wrap(stores, 'receive'),
+    authentication: { kind: 'open', credential: 'tester' },
+    bareNewlines: 'refuse',
+    traceHost: TRACE_HOST,
+    transferLimits: DEFAULT_LIMITS,
+  });
+  const egress = createEgress(
+    {
+      ehloName: 'out.test.example',
+      smtpPort: sink.port,
+      allowedNetworks: ['127.0.0.0/8'],
+      dnsServers: [`127.0.0.1:${dns.port}`],
+      ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
+    },
+    shared,
+  );
+  const deliver = createDeliverHandler({
+    ...shared,
+    ...egress,
+    ...(options.router === undefined ? {} : { router: options.router }),
+    ...wrap(stores, 'deliver'),
+    leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
+    resendReceiveCount: RESEND_RECEIVE_COUNT,
+  });
+  const release = createReleaseHandler({
+    ...shared,
+    ...wrap(stores, 'release'),
+    lookbackMs: 10 * tempo.bucketMs,
+  });
+  const front = await startFront(receive);
+  started.defer(() => front.close());
+  const baseUrl = `http://127.0.0.1:${front.addresses[0]?.port}`;
+  const polls: EventSourceOptions = {
+    sqs: polling.sqs,
+    queueUrl: emulators.timersQueueUrl,
+    queueArn: emulators.timersQueueArn,
+    functionName: 'deliver',
+    handler: deliver,
+    functionTimeoutMs: DELIVER_TIMEOUT_SECONDS * 1_000,
+    batchSize: DELIVER_BATCH_SIZE,
+    windowMs: 0,
+    maximumConcurrency: 1,
+    onFault: (error) => {
+      throw error;
+    },
+  };
+  const moved = started.move();
+  return {
+    baseUrl,
+    sink,
+    records,
+    notices,
+    stores,
+    clock,
+    endpoints: emulators,
+    async post(message) {
+      const response = await fetch(`${baseUrl}/delay_message`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(message),
+      });
+      return { status: response.status, body: await response.json() };
+    },
+    async deliver() {
+      let total = 0;
+      for (let count = await pollOnce(polls); count > 0; count = await pollOnce(polls)) total += count;
+      return total;
+    },
+    release: () => invoke('release', release, {}, RELEASE_TIMEOUT_SECONDS * 1_000),
+    items: (key) => stores.ledger.readMessage(key),
+    close: () => moved.disposeAsync(),
+  };
+}
+
+function startFront(handler: ReceiveHandler): Promise<ApiFront> {
+  return startApiFront({
+    functionName: 'receive',
+    handler,
+    functionTimeoutMs: RECEIVE_TIMEOUT_SECONDS * 1_000,
+    addresses: [{ host: '127.0.0.1', port: 0 }],
+    routes: [
+      { key: 'POST /delay_message', authorizer: 'none' },
+      { key: 'POST /delay_message/uploads', authorizer: 'none' },
+      { key: 'DELETE /delay_message/{id}', authorizer: 'none' },
+      { key: 'POST /api/xfer/inject/v1', authorizer: 'none' },
+      { key: 'GET /health', authorizer: 'none' },
+    ],
+  });
+}
