@@ -63,6 +63,13 @@ describe('a scan of content', () => {
     }
   });
 
+  test('takes a CRLF that two blocks share for one', () => {
+    for (const before of [65_534, 65_535, 65_536, 131_071]) {
+      const content = Buffer.concat([Buffer.alloc(before, 'x'), Buffer.from('\r\nlast\r\n')]);
+      assert.equal(scan(content).newlines, 'crlf');
+    }
+  });
+
   test('tells 8-bit octets, and that NUL and long lines are none', () => {
     assert.equal(scan('a\r\n\0b\r\n').has8bit, false);
     assert.equal(scan(`${'a'.repeat(5000)}\r\n`).has8bit, false);
