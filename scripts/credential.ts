@@ -10,7 +10,7 @@ import { ID_PATTERN } from '../shared/xfer/message.ts';
 const [name, file, ...rest] = process.argv.slice(2);
 if (name === undefined || rest.length > 0 || !ID_PATTERN.test(name) || name.startsWith('_')) {
   console.error('usage: npm run credential -- NAME [FILE]');
-  console.error('NAME: 1 to 64 of A-Z a-z 0-9 _ -, not beginning with _ or -');
+  console.error('NAME: 1 to 64 of A-Z a-z 0-9 _ -, not beginning with _');
   console.error('FILE: a credentials document that the credential is added to');
   process.exit(64);
 }
