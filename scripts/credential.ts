@@ -1,35 +1,36 @@
-// Makes a credential for Basic authentication: `npm run credential -- NAME [FILE]`. Prints the password once and
-// the line for the credentials document; with FILE, adds it there (and makes the file when there is none).
+// Makes a Basic credential: `npm run --silent credential -- NAME`. Prints the credentials document with this one
+// name to standard output, and the new password, which is stored nowhere, to standard error. A password of your
+// own comes in by standard input, with `--stdin` after the name. Exit status 2 and a line on what is wrong
+// otherwise.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { parseCredentials } from '../shared/access/credentials.ts';
 import { hashPassword } from '../shared/access/password.ts';
-import { ID_PATTERN } from '../shared/xfer/message.ts';
 
-const [name, file, ...rest] = process.argv.slice(2);
-if (name === undefined || rest.length > 0 || !ID_PATTERN.test(name) || name.startsWith('_')) {
-  console.error('usage: npm run credential -- NAME [FILE]');
-  console.error('NAME: 1 to 64 of A-Z a-z 0-9 _ -, not beginning with _');
-  console.error('FILE: a credentials document that the credential is added to');
-  process.exit(64);
-}
+const PASSWORD_BYTES = 24;
+/** RFC 7617 §2 allows no control characters; shorter passwords can be guessed. */
+const OWN_PASSWORD = /^\P{Cc}{12,}$/u;
 
-const password = randomBytes(24).toString('base64url');
-const hash = await hashPassword(password);
-const hashes = new Map<string, string>();
-if (file !== undefined && existsSync(file)) {
-  const read = parseCredentials(readFileSync(file, 'utf8'));
-  if (!read.ok) {
-    console.error(`${file}: ${read.fault}`);
-    process.exit(65);
+const [name, option, ...rest] = process.argv.slice(2);
+if (name === undefined || rest.length > 0 || (option !== undefined && option !== '--stdin')) {
+  fail('usage: npm run --silent credential -- NAME [--stdin]');
+} else {
+  const fromStdin = option === '--stdin';
+  const password = fromStdin
+    ? (await text(process.stdin)).replace(/\r?\n$/, '')
+    : randomBytes(PASSWORD_BYTES).toString('base64url');
+  const document = JSON.stringify({ credentials: { [name]: await hashPassword(password) } });
+  const checked = parseCredentials(document);
+  if (!checked.ok) fail(checked.fault);
+  else if (!OWN_PASSWORD.test(password)) fail('a password has 12 characters or more, none of them a control');
+  else {
+    console.log(document);
+    if (!fromStdin) console.error(`password of ${name}: ${password}`);
   }
-  for (const [known, value] of read.hashes) hashes.set(known, value);
 }
-hashes.set(name, hash);
-const document = `${JSON.stringify({ credentials: Object.fromEntries(hashes) }, null, 2)}\n`;
-if (file === undefined) console.log(document);
-else writeFileSync(file, document, { mode: 0o600 });
-console.log(`user name: ${name}`);
-console.log(`password:  ${password}   (shown once; only its hash is kept)`);
-console.log(`for the sidecar: HTTP_Basic_Auth = "${name}:${password}"`);
+
+function fail(what: string): void {
+  console.error(`credential: ${what}`);
+  process.exitCode = 2;
+}
