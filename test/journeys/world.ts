@@ -4,15 +4,20 @@
 
 import { createEgress } from '../../functions/deliver/egress.ts';
 import { createDeliverHandler } from '../../functions/deliver/handler.ts';
-import { createReceiveHandler, type ReceiveHandler } from '../../functions/receive/handler.ts';
+import {
+  type Authentication,
+  createReceiveHandler,
+  type ReceiveHandler,
+} from '../../functions/receive/handler.ts';
 import { createReleaseHandler } from '../../functions/release/handler.ts';
+import type { IamCaller } from '../../local/api-event.ts';
 import { type ApiFront, startApiFront } from '../../local/api-front.ts';
 import { emulatorClients } from '../../local/clients.ts';
-import { type DnsServer, startDnsServer } from '../../local/dns.ts';
+import { type DnsRecords, type DnsServer, startDnsServer } from '../../local/dns.ts';
 import { type EmulatorEndpoints, startEmulators } from '../../local/emulators.ts';
 import { type EventSourceOptions, pollOnce } from '../../local/event-source.ts';
 import { invoke } from '../../local/lambda.ts';
-import { type Sink, startSink } from '../../local/sink.ts';
+import { type Sink, type SinkEvent, startSink } from '../../local/sink.ts';
 import { SINK_ZONE } from '../../local/sink-zone.ts';
 import {
   DELIVER_BATCH_SIZE,
@@ -23,7 +28,7 @@ import {
   RESEND_RECEIVE_COUNT,
 } from '../../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
-import { createClients, createStores, type Stores } from '../../shared/aws/stores.ts';
+import { type Clients, createClients, createStores, type Stores } from '../../shared/aws/stores.ts';
 import { systemRandom } from '../../shared/aws/system.ts';
 import type { LedgerItem, MessageKey } from '../../shared/queue/delivery.ts';
 import type { Clock, Random } from '../../shared/queue/ports.ts';
@@ -44,11 +49,21 @@ export interface WorldOptions {
   readonly router?: Router;
   readonly timeouts?: SmtpTimeouts;
   readonly queueLimits?: typeof QUEUE_LIMITS;
+  /** Everybody is the credential `tester` unless said otherwise. */
+  readonly authentication?: Authentication;
+  /** Whom the API's IAM authoriser has verified; without one it lets nobody in. Only with authentication by IAM. */
+  readonly caller?: IamCaller;
+  /** Instead of the sink's; its records may be changed while the world runs. */
+  readonly zone?: DnsRecords;
 }
 
-export interface World {
+export interface World extends AsyncDisposable {
   readonly baseUrl: string;
   readonly sink: Sink;
+  /** What destinations said to recipients and contents, in order. */
+  readonly sinkEvents: readonly SinkEvent[];
+  /** Names of the SDK commands that the functions sent, in order: `PutObjectCommand`. */
+  readonly awsCalls: readonly string[];
   readonly records: readonly LogRecord[];
   readonly notices: readonly Notice[];
   readonly stores: Stores;
@@ -94,11 +109,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const random = options.random ?? systemRandom;
   const tempo = options.tempo ?? DEFAULT_TEMPO;
   const limits = options.queueLimits ?? QUEUE_LIMITS;
+  const authentication = options.authentication ?? { kind: 'open', credential: 'tester' };
   const emulators = await startEmulators();
   started.defer(() => emulators.close());
-  const dns: DnsServer = await startDnsServer(SINK_ZONE, { host: '127.0.0.1', port: 0 });
+  const zone = options.zone ?? SINK_ZONE;
+  const dns: DnsServer = await startDnsServer(zone, { host: '127.0.0.1', port: 0 });
   started.defer(() => dns.close());
-  const sink = await startSink({ port: 0 });
+  const sinkEvents: SinkEvent[] = [];
+  const sink = await startSink({ port: 0, onEvent: (event) => void sinkEvents.push(event) });
   started.defer(() => sink.close());
 
   const local = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
@@ -107,6 +125,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     s3: { ...local, endpoint: emulators.s3Endpoint, forcePathStyle: true },
     sqs: { ...local, endpoint: emulators.sqsEndpoint, useQueueUrlAsEndpoint: false },
   });
+  const awsCalls: string[] = [];
+  noteCalls(clients, awsCalls);
   const polling = emulatorClients(emulators);
   started.defer(() => {
     for (const client of [clients.dynamodb, clients.s3, clients.sqs]) client.destroy();
@@ -126,7 +146,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const receive = createReceiveHandler({
     ...shared,
     ...wrap(stores, 'receive'),
-    authentication: { kind: 'open', credential: 'tester' },
+    authentication,
     bareNewlines: 'refuse',
     traceHost: TRACE_HOST,
     transferLimits: DEFAULT_LIMITS,
@@ -154,7 +174,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     ...wrap(stores, 'release'),
     lookbackMs: 10 * tempo.bucketMs,
   });
-  const front = await startFront(receive);
+  const front = await startFront(receive, authentication.kind === 'iam' ? 'iam' : 'none', options.caller);
   started.defer(() => front.close());
   const baseUrl = `http://127.0.0.1:${front.addresses[0]?.port}`;
   const polls: EventSourceOptions = {
@@ -175,6 +195,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   return {
     baseUrl,
     sink,
+    sinkEvents,
+    awsCalls,
     records,
     notices,
     stores,
@@ -196,20 +218,41 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     release: () => invoke('release', release, {}, RELEASE_TIMEOUT_SECONDS * 1_000),
     items: (key) => stores.ledger.readMessage(key),
     close: () => moved.disposeAsync(),
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
 }
 
-function startFront(handler: ReceiveHandler): Promise<ApiFront> {
+// At this step a presigned URL is made already, and nothing was sent for it.
+const SENT = { step: 'finalizeRequest' } as const;
+
+function noteCalls({ dynamodb, s3, sqs }: Clients, calls: string[]): void {
+  const noting =
+    <Args, Result>(next: (args: Args) => Result, context: { readonly commandName?: string }) =>
+    (args: Args): Result => {
+      calls.push(context.commandName ?? '');
+      return next(args);
+    };
+  dynamodb.middlewareStack.add(noting, SENT);
+  s3.middlewareStack.add(noting, SENT);
+  sqs.middlewareStack.add(noting, SENT);
+}
+
+function startFront(
+  handler: ReceiveHandler,
+  authorizer: 'iam' | 'none',
+  caller: IamCaller | undefined,
+): Promise<ApiFront> {
   return startApiFront({
     functionName: 'receive',
     handler,
     functionTimeoutMs: RECEIVE_TIMEOUT_SECONDS * 1_000,
     addresses: [{ host: '127.0.0.1', port: 0 }],
+    ...(caller === undefined ? {} : { caller }),
     routes: [
-      { key: 'POST /delay_message', authorizer: 'none' },
-      { key: 'POST /delay_message/uploads', authorizer: 'none' },
-      { key: 'DELETE /delay_message/{id}', authorizer: 'none' },
-      { key: 'POST /api/xfer/inject/v1', authorizer: 'none' },
+      { key: 'POST /delay_message', authorizer },
+      { key: 'POST /delay_message/uploads', authorizer },
+      { key: 'DELETE /delay_message/{id}', authorizer },
+      { key: 'POST /api/xfer/inject/v1', authorizer },
       { key: 'GET /health', authorizer: 'none' },
     ],
   });
