@@ -75,7 +75,7 @@ async function answerTo(
   context: Context,
 ): Promise<WireAnswer> {
   const { method } = event.requestContext.http;
-  const route = routeOf(event.rawPath);
+  const route = routeOf(event.rawPath, method);
   if (route === undefined) {
     return formatProblem(
       problem('not-found', `there is nothing at this path; transfers go to ${DELAY_MESSAGE_PATH}`),
@@ -148,7 +148,7 @@ type Route =
   | { readonly kind: 'upload'; readonly method: 'POST' }
   | { readonly kind: 'withdraw'; readonly method: 'DELETE'; readonly id: string };
 
-function routeOf(path: string): Route | undefined {
+function routeOf(path: string, method: string): Route | undefined {
   switch (path) {
     case '/health':
       return { kind: 'health', method: 'GET' };
@@ -157,7 +157,8 @@ function routeOf(path: string): Route | undefined {
     case KUMOMTA_PATH:
       return { kind: 'transfer', method: 'POST', endpoint: 'kumomta' };
     case UPLOADS_PATH:
-      return { kind: 'upload', method: 'POST' };
+      // A message may be called "uploads" as well: only DELETE can mean it.
+      if (method !== 'DELETE') return { kind: 'upload', method: 'POST' };
   }
   const id = path.startsWith(`${DELAY_MESSAGE_PATH}/`) ? path.slice(DELAY_MESSAGE_PATH.length + 1) : '';
   return ID_PATTERN.test(id) ? { kind: 'withdraw', method: 'DELETE', id } : undefined;
