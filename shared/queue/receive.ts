@@ -73,10 +73,10 @@ export async function receiveTransfer(deps: ReceiveDeps, transfer: Transfer): Pr
   });
   const awake = await wake(deps, transfer.patience, [...outcomes.values()]);
   await dropUnusedContent(deps, stored, outcomes);
+  for (const one of stored) logAcceptance(deps, one, outcomes.get(one.fit));
   if (!awake || [...outcomes.values()].some((outcome) => outcome.kind === 'doubt')) {
     return { kind: 'busy', inDoubt: true, detail: 'a message may have been taken: send the same ids again' };
   }
-  for (const one of stored) logAcceptance(deps, one, outcomes.get(one.fit));
   const verdicts = checked.map((message, index) =>
     verdictOf(transfer.messages[index], message, message?.kind === 'fit' ? outcomes.get(message) : undefined),
   );
@@ -297,7 +297,10 @@ function logAcceptance(deps: ReceiveDeps, { incoming }: Stored, outcome: CommitO
       detail: { ...incoming.key },
     });
   }
-  if (outcome?.kind !== 'committed' || outcome.status !== 'accepted') return;
+  // A repeat that sends timers again may follow a doubt in which the acceptance was never logged.
+  const logged =
+    outcome?.kind === 'committed' && outcome.status === 'duplicate' && outcome.resend.length === 0;
+  if (outcome?.kind !== 'committed' || logged) return;
   const nowMs = deps.clock.nowMs();
   const chunks = splitIntoChunks(incoming.envelope.recipients);
   for (const chunk of chunks) {
