@@ -2,7 +2,7 @@
 
 /** The candidate at the least edit distance, when it is near enough to be a slip; letter case counts nothing. */
 export function nearestName(wrong: string, candidates: readonly string[]): string | undefined {
-  const slack = Math.max(1, Math.floor(wrong.length / 3));
+  const slack = Math.max(1, Math.min(2, wrong.length >> 1), Math.floor(wrong.length / 3));
   let best: string | undefined;
   let bestDistance = slack + 1;
   for (const candidate of candidates) {

@@ -7,17 +7,10 @@ import { type Entry, parseSyntax } from '../../shared/config/syntax.ts';
 // The tree without places, as a person would write it down.
 function outline(entries: readonly Entry[]): unknown[] {
   return entries.map((entry) => {
-    switch (entry.kind) {
-      case 'assignment':
-        return {
-          [entry.name]:
-            entry.value.kind === 'list' ? entry.value.items.map((item) => item.text) : entry.value.text,
-        };
-      case 'stanza':
-        return [entry.keyword, entry.name?.text, outline(entry.entries)];
-      case 'include':
-        return { include: entry.path.text };
-    }
+    if (entry.kind === 'include') return { include: entry.path.text };
+    if (entry.kind === 'stanza') return [entry.keyword, entry.name?.text, outline(entry.entries)];
+    const { name, value } = entry;
+    return { [name]: value.kind === 'list' ? value.items.map((item) => item.text) : value.text };
   });
 }
 

@@ -1,0 +1,91 @@
+// What the sidecar logs: one line of JSON per event, a closed set, never content. Field names follow KumoMTA's
+// records where it has them.
+
+import type { Reply } from '../shared/smtp/reply.ts';
+import type { Mode } from './targets.ts';
+
+/** How the hand-over of one message ended. */
+export type Ending =
+  | 'accepted'
+  | 'duplicate'
+  | 'refused'
+  /** Nothing was handed over: no route is up. */
+  | 'no-route'
+  /** Nothing was taken, and not for the message's sake: credentials, quota, a faulty request. */
+  | 'untaken'
+  /** It stayed unknown whether the message was taken. */
+  | 'in-doubt';
+
+/** `XferOut`: one message handed over, or not. */
+export interface XferOut {
+  readonly type: 'XferOut';
+  /** Epoch seconds. */
+  readonly timestamp: number;
+  readonly id: string;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly size: number;
+  /** The synthetic domain, KumoMTA's queue name. */
+  readonly queue: string;
+  readonly mode: Mode;
+  /** The route that answered last; null when none was tried. */
+  readonly route: string | null;
+  readonly verdict: Ending;
+  /** `kept`: the receiver had begun and answers for it. Null when nothing was withdrawn. */
+  readonly withdrawal: 'withdrawn' | 'kept' | 'unconfirmed' | null;
+  /** Whether the MTA was gone before its reply. */
+  readonly client_gone: boolean;
+  /** What the MTA was told. */
+  readonly response: {
+    readonly code: number;
+    readonly enhanced_code: string | null;
+    readonly content: string;
+  };
+  /** From the final dot to the reply. */
+  readonly latency_ms: number;
+  readonly tries: number;
+  /** Messages in the last transfer. */
+  readonly batch: number;
+}
+
+/** Something that an operator must know and that is not about one message. */
+export interface Notice {
+  readonly type: 'Notice';
+  readonly timestamp: number;
+  readonly level: 'info' | 'warn' | 'error';
+  readonly code: NoticeCode;
+  readonly message: string;
+}
+
+export type NoticeCode =
+  | 'listening'
+  | 'stopping'
+  | 'stopped'
+  | 'configuration'
+  | 'route-down'
+  | 'route-up'
+  /** 401, 403 or 404 and their like: mail waits at its MTA until a person mends it. */
+  | 'receiver-refuses-us'
+  /** The receiver takes no such request: the versions or the path do not fit. */
+  | 'request-faulty'
+  | 'withdrawal-unconfirmed'
+  /** The MTA left before its 250 and the receiver had begun: it may deliver a second time. */
+  | 'double-possible';
+
+export type SidecarRecord = XferOut | Notice;
+
+export interface Log {
+  record(record: Omit<XferOut, 'type' | 'timestamp'>): void;
+  notice(notice: Omit<Notice, 'type' | 'timestamp'>): void;
+}
+
+export function logTo(sink: (record: SidecarRecord) => void, nowMs: () => number): Log {
+  return {
+    record: (record) => sink({ type: 'XferOut', timestamp: nowMs() / 1000, ...record }),
+    notice: (notice) => sink({ type: 'Notice', timestamp: nowMs() / 1000, ...notice }),
+  };
+}
+
+export function responseFields(reply: Reply): XferOut['response'] {
+  return { code: reply.code, enhanced_code: reply.enhanced ?? null, content: reply.text };
+}

@@ -1,0 +1,31 @@
+// How much content may be held at once. Everything that holds content asks first and gives back after, so that
+// memory stays bounded under any load.
+
+export class MemoryBudget {
+  readonly limitBytes: number;
+  #heldBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** False, and nothing taken, when it does not fit. */
+  take(sizeBytes: number): boolean {
+    if (!this.fits(sizeBytes)) return false;
+    this.#heldBytes += sizeBytes;
+    return true;
+  }
+
+  fits(sizeBytes: number): boolean {
+    return this.#heldBytes + sizeBytes <= this.limitBytes;
+  }
+
+  release(sizeBytes: number): void {
+    this.#heldBytes -= sizeBytes;
+    if (this.#heldBytes < 0) throw new Error('more content was released than was held');
+  }
+}

@@ -1,0 +1,34 @@
+// What the MTA hears at the final dot. Mail that its MTA deferred is never bounced by us: whatever went wrong, the
+// reply is transient and the MTA keeps the mail. Rerouted mail has nobody else to try it, so a refusal of the
+// receiver passes through as it is.
+
+import { formatReply, ownReply, type Reply, replyClass } from '../shared/smtp/reply.ts';
+import type { HandOverResult } from './held-message.ts';
+import type { Mode } from './targets.ts';
+
+export function replyFor(result: HandOverResult, mode: Mode, id: string): Reply {
+  switch (result.ending) {
+    case 'accepted':
+      return ownReply(250, '2.0.0', `${id} accepted`);
+    case 'duplicate':
+      return ownReply(250, '2.0.0', `${id} accepted before`);
+    case 'refused':
+      return result.refusal === undefined
+        ? ownReply(451, '4.3.0', 'refused by the receiver')
+        : refusalReply(result.refusal, mode);
+    case 'no-route':
+      return ownReply(451, '4.4.1', result.reason);
+    case 'untaken':
+      return ownReply(451, '4.3.0', `not taken: ${result.reason}`);
+    case 'in-doubt':
+      return ownReply(451, '4.4.2', `no verdict in time: ${result.reason}`);
+  }
+}
+
+function refusalReply(refusal: Reply, mode: Mode): Reply {
+  const permanent = mode === 'rerouted' && replyClass(refusal) === 'permanent';
+  // 421 would say that this session ends (RFC 5321 §3.8).
+  if (permanent || (refusal.code !== 421 && refusal.code < 500)) return refusal;
+  const subject = refusal.enhanced?.slice(1) ?? '.3.0';
+  return ownReply(451, `4${subject}`, `refused by the receiver: ${formatReply(refusal)}`);
+}

@@ -1,0 +1,454 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '../../sidecar/clock.ts';
+import { closedPort, delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
+import { accept, cut, duplicate, hang, kept, status, verdicts } from './sidecar-receiver.ts';
+import { connectRaw, deliver, offer, openRaw } from './sidecar-smtp-client.ts';
+
+const MAIL = 'Subject: hello\r\n\r\nHello.\r\n';
+/** SHA-256, in base64url, of the facts as a JSON array and the SHA-256 of MAIL (computed with openssl). */
+const MAIL_ID = '-KjDRiThMnrBbc5glhXv2LmmiWnWOR8Mm-1k9-uAJic';
+/** One try of 150 ms, another 500 ms later, and that is it. */
+const BRIEF = 'Delivery_Response_Timeout = 150  Handoff_Deadline = 1';
+
+test('a deferred message goes to the receiver in one frame, and the MTA hears 250 with its id', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, transfers } = await sidecarFor(t, delayedTo([receiver.port]));
+  assert.equal(await deliver(port, 'a@Example.NET', MAIL), `250 2.0.0 ${MAIL_ID} accepted`);
+  const [request] = receiver.requests;
+  assert.equal(request?.method, 'POST');
+  assert.equal(request?.path, '/delay_message');
+  assert.equal(request?.headers['content-type'], 'application/vnd.delay-xfer.v1');
+  assert.equal(request?.headers['content-length'], String(request?.body.length));
+  assert.equal(request?.headers['x-xfer-patience-ms'], '10000');
+  assert.equal(request?.headers['host'], `127.0.0.1:${receiver.port}`);
+  const { receivedAt, ...header } = request?.frames[0]?.header ?? {};
+  assert.ok(Math.abs(Date.parse(String(receivedAt)) - Date.now()) < 60_000);
+  assert.deepEqual(header, {
+    id: MAIL_ID,
+    sender: 'sender@example.com',
+    recipients: [{ address: 'a@example.net' }],
+    sizeBytes: 26,
+    sha256: 'd21d383f80a22e64fb2ba9638e45c11bd9585e86e9c18ccc3029100816406fd5',
+    smtputf8: false,
+    receivedFrom: 'mta.example.com',
+    attempts: 1,
+  });
+  assert.equal(request?.frames[0]?.content.toString('latin1'), MAIL);
+  const [record] = await transfers(1);
+  const { timestamp, latency_ms, ...fields } = record ?? assert.fail('nothing was logged');
+  assert.ok(timestamp > 1_700_000_000 && latency_ms >= 0);
+  assert.deepEqual(fields, {
+    type: 'XferOut',
+    id: MAIL_ID,
+    sender: 'sender@example.com',
+    recipients: ['a@example.net'],
+    size: 26,
+    queue: 'xfer.test',
+    mode: 'delayed',
+    route: `xfer://127.0.0.1:${receiver.port}`,
+    verdict: 'accepted',
+    withdrawal: null,
+    client_gone: false,
+    response: { code: 250, enhanced_code: '2.0.0', content: `${MAIL_ID} accepted` },
+    tries: 1,
+    batch: 1,
+  });
+});
+
+test('a message that the MTA hands over again has the same id, whatever the order of its recipients', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  receiver.script('POST', [accept, duplicate]);
+  const first = await deliver(port, ['a@example.net', 'b@example.net'], MAIL);
+  const second = await deliver(port, ['b@example.net', 'a@example.net'], MAIL);
+  const id = receiver.requests[0]?.ids[0] ?? '';
+  assert.equal(first, `250 2.0.0 ${id} accepted`);
+  assert.equal(second, `250 2.0.0 ${id} accepted before`);
+});
+
+test('of messages that share a transfer each keeps its own verdict, and a refusal is transient', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]), { limits: { windowMs: 100 } });
+  const refused = { status: 'refused', reply: { code: 552, enhanced: '5.3.4', text: 'too large\nreally' } };
+  receiver.script('POST', [
+    verdicts((request) =>
+      request.frames.map(({ header, content }) =>
+        content.includes('two') ? { id: header['id'], ...refused } : { id: header['id'], status: 'accepted' },
+      ),
+    ),
+  ]);
+  const replies = await Promise.all(
+    ['one\r\n', 'two\r\n', 'three\r\n'].map((content) => deliver(port, 'a@example.net', content)),
+  );
+  assert.match(replies[0] ?? '', /^250 2\.0\.0 \S{43} accepted$/);
+  assert.equal(replies[1], '451 4.3.4 refused by the receiver: 552 5.3.4 too large really');
+  assert.match(replies[2] ?? '', /^250 2\.0\.0 \S{43} accepted$/);
+  assert.deepEqual(
+    receiver.requests.map((request) => request.ids.length),
+    [3],
+  );
+});
+
+test('thirty messages at once share transfers of at most 25', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]), { limits: { windowMs: 200 } });
+  const clients = await Promise.all(Array.from({ length: 30 }, () => connectRaw(port)));
+  await Promise.all(clients.map((client, index) => offer(client, ['a@example.net'], `n: ${index}\r\n`)));
+  const replies = await Promise.all(clients.map((client) => client.reply()));
+  for (const client of clients) client.socket.destroy();
+  assert.equal(new Set(replies).size, 30);
+  for (const reply of replies) assert.match(reply, /^250 2\.0\.0 /);
+  assert.deepEqual(
+    receiver.requests.map((request) => request.ids.length),
+    [25, 5],
+  );
+});
+
+test('after a 500 the same id is sent to the same receiver again, and the MTA hears 250', async (t) => {
+  const receiver = await receiverFor(t);
+  const spare = await receiverFor(t);
+  const { port, transfers } = await sidecarFor(t, delayedTo([receiver.port, spare.port]));
+  receiver.script('POST', [status(500), duplicate]);
+  assert.equal(await deliver(port, 'a@example.net', MAIL), `250 2.0.0 ${MAIL_ID} accepted before`);
+  assert.deepEqual(
+    receiver.requests.map((request) => request.ids),
+    [[MAIL_ID], [MAIL_ID]],
+  );
+  assert.equal(spare.requests.length, 0);
+  assert.equal((await transfers(1))[0]?.tries, 2);
+});
+
+test('after a try without an answer the same id is sent again', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port], BRIEF));
+  receiver.script('POST', [hang, duplicate]);
+  assert.equal(await deliver(port, 'a@example.net', MAIL), `250 2.0.0 ${MAIL_ID} accepted before`);
+  assert.deepEqual(
+    receiver.requests.map((request) => `${request.method} ${request.ids.join()}`),
+    [`POST ${MAIL_ID}`, `POST ${MAIL_ID}`],
+  );
+  assert.equal(receiver.requests[0]?.headers['x-xfer-patience-ms'], undefined);
+});
+
+test('still in doubt at the deadline, the message is withdrawn and its MTA keeps it', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, transfers } = await sidecarFor(t, delayedTo([receiver.port], BRIEF));
+  receiver.script('POST', [], hang);
+  assert.equal(
+    await deliver(port, 'a@example.net', MAIL),
+    '451 4.4.2 no verdict in time: no answer within 150 ms',
+  );
+  assert.deepEqual(
+    receiver.requests.map((request) => `${request.method} ${request.path}`),
+    ['POST /delay_message', 'POST /delay_message', `DELETE /delay_message/${MAIL_ID}`],
+  );
+  const [record] = await transfers(1);
+  assert.deepEqual([record?.verdict, record?.withdrawal, record?.tries], ['in-doubt', 'withdrawn', 2]);
+});
+
+test('a message that is past withdrawal has been handed over, so that its MTA hears 250', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, transfers } = await sidecarFor(t, delayedTo([receiver.port], BRIEF));
+  receiver.script('POST', [], hang);
+  receiver.script('DELETE', [kept]);
+  assert.equal(await deliver(port, 'a@example.net', MAIL), `250 2.0.0 ${MAIL_ID} accepted before`);
+  assert.equal((await transfers(1))[0]?.withdrawal, 'kept');
+});
+
+test('a withdrawal that is never answered is repeated, and an operator is told of the possible double', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, transfers, notices } = await sidecarFor(t, delayedTo([receiver.port], BRIEF));
+  receiver.script('POST', [], status(503));
+  receiver.script('DELETE', [status(500)], hang);
+  const reply = await deliver(port, 'a@example.net', MAIL);
+  assert.equal(reply, '451 4.4.2 no verdict in time: HTTP 503 scripted the script says 503');
+  assert.equal((await transfers(1))[0]?.withdrawal, 'unconfirmed');
+  assert.equal(receiver.requests.filter((request) => request.method === 'DELETE').length, 2);
+  const notice = notices().find(({ code }) => code === 'withdrawal-unconfirmed');
+  assert.equal(notice?.level, 'error');
+  assert.match(notice?.message ?? '', /^-KjDRi\S+ may be at the receiver and at its MTA/);
+});
+
+test('a Retry-After beyond the deadline ends the hand-over at once', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  receiver.script('POST', [status(503, { 'retry-after': '600' })]);
+  const reply = await deliver(port, 'a@example.net', MAIL);
+  assert.equal(reply, '451 4.4.2 no verdict in time: HTTP 503 scripted the script says 503');
+  assert.deepEqual(
+    receiver.requests.map((request) => request.method),
+    ['POST', 'DELETE'],
+  );
+});
+
+test('a receiver that is too busy is asked again after the time it names, and nothing needs withdrawal', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  const times: number[] = [];
+  receiver.script('POST', [
+    (request, response) => {
+      times.push(Date.now());
+      status(429, { 'retry-after': '1' })(request, response);
+    },
+    (request, response) => {
+      times.push(Date.now());
+      status(429, { 'retry-after': '600' })(request, response);
+    },
+  ]);
+  const reply = await deliver(port, 'a@example.net', MAIL);
+  assert.equal(reply, '451 4.3.0 not taken: HTTP 429 scripted the script says 429');
+  assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990);
+  assert.deepEqual(
+    receiver.requests.map((request) => request.method),
+    ['POST', 'POST'],
+  );
+});
+
+for (const [when, before] of [
+  ['before the body is read', true],
+  ['after the body is read', false],
+] as const) {
+  test(`a connection lost ${when} leaves doubt: the same receiver is asked again, not the next`, async (t) => {
+    const receiver = await receiverFor(t);
+    const spare = await receiverFor(t);
+    const { port, transfers } = await sidecarFor(t, delayedTo([receiver.port, spare.port]));
+    if (before) {
+      receiver.cutBeforeBody = () => {
+        receiver.cutBeforeBody = () => false;
+        return true;
+      };
+    } else {
+      receiver.script('POST', [cut]);
+    }
+    assert.equal(await deliver(port, 'a@example.net', MAIL), `250 2.0.0 ${MAIL_ID} accepted`);
+    assert.equal(spare.requests.length, 0);
+    assert.equal((await transfers(1))[0]?.tries, 2);
+  });
+}
+
+test('a message that its receiver refuses after a doubt is withdrawn, in case the first try was taken', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  const refusal = { code: 451, enhanced: '4.3.0', text: 'no time' };
+  receiver.script('POST', [
+    status(500),
+    verdicts(({ ids }) => ids.map((id) => ({ id, status: 'refused', reply: refusal })), 422),
+  ]);
+  assert.equal(await deliver(port, 'a@example.net', MAIL), '451 4.3.0 no time');
+  assert.deepEqual(
+    receiver.requests.map((request) => request.method),
+    ['POST', 'POST', 'DELETE'],
+  );
+});
+
+test('a message that an answer leaves out is sent again alone', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]), { limits: { windowMs: 100 } });
+  receiver.script('POST', [verdicts(({ ids }) => ids.slice(0, 1).map((id) => ({ id, status: 'accepted' })))]);
+  const replies = await Promise.all(
+    ['1\r\n', '2\r\n'].map((content) => deliver(port, 'a@example.net', content)),
+  );
+  for (const reply of replies) assert.match(reply, /^250 2\.0\.0 \S{43} accepted$/);
+  assert.deepEqual(
+    receiver.requests.map((request) => request.ids.length),
+    [2, 1],
+  );
+  assert.deepEqual(receiver.requests[1]?.ids, receiver.requests[0]?.ids.slice(1));
+});
+
+test('when a whole request is refused as faulty, each message is sent alone', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, notices } = await sidecarFor(t, delayedTo([receiver.port]), { limits: { windowMs: 100 } });
+  receiver.script('POST', [status(413)], (request, response) => {
+    if (request.body.includes('two')) status(400)(request, response);
+    else accept(request, response);
+  });
+  const replies = await Promise.all(
+    ['one\r\n', 'two\r\n', 'three\r\n'].map((content) => deliver(port, 'a@example.net', content)),
+  );
+  assert.match(replies[0] ?? '', /^250 /);
+  assert.equal(replies[1], '451 4.3.0 not taken: HTTP 400 scripted the script says 400');
+  assert.match(replies[2] ?? '', /^250 /);
+  assert.deepEqual(
+    receiver.requests.map((request) => request.ids.length),
+    [3, 1, 1, 1],
+  );
+  assert.deepEqual(
+    notices().flatMap(({ code }) => (code === 'request-faulty' ? [code] : [])),
+    ['request-faulty'],
+  );
+});
+
+for (const code of [401, 403, 404]) {
+  test(`HTTP ${code} never bounces mail: the MTA keeps it, and an operator is told`, async (t) => {
+    const receiver = await receiverFor(t);
+    const { port, notices } = await sidecarFor(t, delayedTo([receiver.port]));
+    receiver.script('POST', [], status(code));
+    const reply = await deliver(port, 'a@example.net', MAIL);
+    assert.equal(reply, `451 4.3.0 not taken: HTTP ${code} scripted the script says ${code}`);
+    assert.deepEqual(
+      receiver.requests.map((request) => request.method),
+      ['POST'],
+    );
+    assert.deepEqual(
+      notices().flatMap((notice) => (notice.level === 'error' ? [[notice.code, notice.message]] : [])),
+      [
+        [
+          'receiver-refuses-us',
+          `xfer://127.0.0.1:${receiver.port}: HTTP ${code} scripted the script says ${code}; mail waits at its MTA`,
+        ],
+      ],
+    );
+  });
+}
+
+test('credentials and the Host header go with every request', async (t) => {
+  const receiver = await receiverFor(t);
+  const options = `${BRIEF} HTTP_Basic_Auth = "mta:pass:word" HTTP_HOST = "xfer.example.com" HTTP_URI = "/in/"`;
+  const { port } = await sidecarFor(t, delayedTo([receiver.port], options));
+  receiver.script('POST', [], status(500));
+  await deliver(port, 'a@example.net', MAIL);
+  assert.deepEqual(
+    receiver.requests.map(({ method, path, headers }) => [
+      method,
+      path,
+      headers['authorization'],
+      headers['host'],
+    ]),
+    [
+      ['POST', '/in', 'Basic bXRhOnBhc3M6d29yZA==', 'xfer.example.com'],
+      ['POST', '/in', 'Basic bXRhOnBhc3M6d29yZA==', 'xfer.example.com'],
+      ['DELETE', `/in/${MAIL_ID}`, 'Basic bXRhOnBhc3M6d29yZA==', 'xfer.example.com'],
+    ],
+  );
+});
+
+test('a refused connection fails over to the next route, and the first is left alone for a while', async (t) => {
+  const closed = await closedPort();
+  const spare = await receiverFor(t);
+  let aheadMs = 0;
+  const { port, transfers, notices } = await sidecarFor(
+    t,
+    delayedTo([closed, spare.port], 'Host_Failure_Retry = 60'),
+    { clock: { ...systemClock, nowMs: () => Date.now() + aheadMs } },
+  );
+  assert.match(await deliver(port, 'a@example.net', '1\r\n'), /^250 /);
+  assert.match(await deliver(port, 'a@example.net', '2\r\n'), /^250 /);
+  aheadMs = 61_000;
+  assert.match(await deliver(port, 'a@example.net', '3\r\n'), /^250 /);
+  const records = await transfers(3);
+  assert.deepEqual(
+    records.map(({ tries, route }) => [tries, route]),
+    [
+      [2, `xfer://127.0.0.1:${spare.port}`],
+      [1, `xfer://127.0.0.1:${spare.port}`],
+      [2, `xfer://127.0.0.1:${spare.port}`],
+    ],
+  );
+  assert.deepEqual(
+    notices()
+      .filter(({ code }) => code === 'route-down')
+      .map(({ message }) => message),
+    [`nothing answers at xfer://127.0.0.1:${closed}: connect ECONNREFUSED 127.0.0.1:${closed}`],
+  );
+});
+
+test('a route that is never left alone is still tried only once for a message', async (t) => {
+  const closed = await closedPort();
+  const { port, transfers } = await sidecarFor(t, delayedTo([closed], 'Host_Failure_Retry = 0'));
+  const reply = await deliver(port, 'a@example.net', MAIL);
+  assert.equal(reply, `451 4.4.1 no route to xfer.test is up: connect ECONNREFUSED 127.0.0.1:${closed}`);
+  assert.equal((await transfers(1))[0]?.tries, 1);
+});
+
+test('while no route is up, mail is refused before its content, and taken again when a route is', async (t) => {
+  const closed = await closedPort();
+  let aheadMs = 0;
+  const { port, notices } = await sidecarFor(t, delayedTo([closed], 'Host_Failure_Retry = 60'), {
+    clock: { ...systemClock, nowMs: () => Date.now() + aheadMs },
+  });
+  const client = await connectRaw(port);
+  await offer(client, ['a@example.net'], MAIL);
+  assert.match(await client.reply(), /^451 4\.4\.1 no route to xfer\.test is up/);
+  assert.equal(await client.say('MAIL FROM:<>'), '451 4.4.1 no route to any receiver is up');
+  aheadMs = 61_000;
+  assert.equal(await client.say('MAIL FROM:<>'), '250 2.1.0 ok');
+  client.socket.destroy();
+  assert.deepEqual(
+    notices()
+      .map(({ code }) => code)
+      .filter((code) => code.startsWith('route')),
+    ['route-down'],
+  );
+});
+
+test('an MTA that leaves before its 250 keeps its mail: the message is withdrawn', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, transfers, notices } = await sidecarFor(t, delayedTo([receiver.port], BRIEF));
+  receiver.script('POST', [], hang);
+  const client = await connectRaw(port);
+  await offer(client, ['a@example.net'], MAIL);
+  await receiver.until('POST', 1);
+  client.socket.destroy();
+  const [record] = await transfers(1);
+  assert.deepEqual(
+    receiver.requests.map((request) => `${request.method} ${request.path}`),
+    ['POST /delay_message', `DELETE /delay_message/${MAIL_ID}`],
+  );
+  assert.deepEqual([record?.client_gone, record?.withdrawal], [true, 'withdrawn']);
+  assert.deepEqual(
+    notices().filter(({ level }) => level !== 'info'),
+    [],
+  );
+});
+
+test('a message accepted after its MTA left is withdrawn, and when that is too late an operator is told', async (t) => {
+  const receiver = await receiverFor(t);
+  const limits = { maxConnections: 1 };
+  const { port, transfers, notices } = await sidecarFor(t, delayedTo([receiver.port]), { limits });
+  const client = await connectRaw(port);
+  let release = (): void => undefined;
+  receiver.script('POST', [
+    (request, response) => {
+      release = () => accept(request, response);
+    },
+  ]);
+  receiver.script('DELETE', [kept]);
+  await offer(client, ['a@example.net'], MAIL);
+  await receiver.until('POST', 1);
+  client.socket.destroy();
+  // The only connection is free again when the sidecar has seen that its client is gone.
+  while (!(await openRaw(port).reply()).startsWith('220'));
+  release();
+  const [record] = await transfers(1);
+  assert.deepEqual([record?.verdict, record?.client_gone, record?.withdrawal], ['accepted', true, 'kept']);
+  assert.deepEqual(
+    notices()
+      .filter(({ level }) => level === 'warn')
+      .map(({ code }) => code),
+    ['double-possible'],
+  );
+});
+
+test('closing lets the hand-over under way finish, ends idle sessions and takes no new ones', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, sidecar } = await sidecarFor(t, delayedTo([receiver.port]));
+  const idle = await connectRaw(port);
+  const busy = await connectRaw(port);
+  let release = (): void => undefined;
+  receiver.script('POST', [
+    (request, response) => {
+      release = () => accept(request, response);
+    },
+  ]);
+  await offer(busy, ['a@example.net'], MAIL);
+  await receiver.until('POST', 1);
+  const closed = sidecar.close();
+  assert.equal(await idle.reply(), '421 4.3.2 shutting down');
+  await assert.rejects(connectRaw(port));
+  release();
+  assert.equal(await busy.reply(), `250 2.0.0 ${MAIL_ID} accepted`);
+  assert.equal(await busy.reply(), '421 4.3.2 shutting down');
+  await closed;
+});
