@@ -95,7 +95,7 @@ export interface Delivery {
   readonly state: DeliveryState;
   readonly recipients: readonly DeliveryRecipient[];
   readonly dueAtMs: number;
-  /** Deferrals counted by the retry schedule. */
+  /** Attempts that came to a verdict, and the sender's where its due time came along: the schedule counts them. */
   readonly attempts: number;
   readonly lease?: Lease;
   /** Ever leased for an attempt: from then on a withdrawal comes too late. */

@@ -71,7 +71,7 @@ export function settle(item: DeliveryItem, attempt: Attempt, context: SettleCont
   };
   const finished = positionsOpen(recipients).length === 0;
   const next = finished
-    ? closed(base)
+    ? closed({ ...base, attempts: ours ? settledAttempts : delivery.attempts })
     : ours
       ? waiting(base, dueAtMs ?? delivery.dueAtMs, settledAttempts, context)
       : base;
