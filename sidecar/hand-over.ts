@@ -2,7 +2,7 @@
 // receiver): another route is tried only while nothing of the transfer has left this machine; from then on the same
 // ids are repeated to the same receiver. Invariant (no doubt is left): a delayed message that a receiver may have,
 // and that its MTA does not get a 250 for, is withdrawn; the MTA tries it itself then. Rerouted messages come back
-// to us instead, under the same id. Both are enforced here, and test/dialogs/sidecar-hand-over.test.ts fails
+// to us instead, under the same id. Both are enforced here, and test/dialogs/sidecar-doubt.test.ts fails
 // without them.
 
 import { formatXferRoute, type XferRoute } from '../shared/config/routes.ts';
