@@ -75,8 +75,11 @@ export async function releaseDue(deps: ReleaseDeps, deadlineMs: number): Promise
     try {
       const done = await releaseShard(deps, shard, deadlineMs, backlog, tally);
       if (!done) tally.behind += 1;
-      tally.held += await count(deps, stateBucket('held', shard), 'held');
-      tally.owing += await count(deps, stateBucket('owing', shard), 'owing');
+      const held = await count(deps, stateBucket('held', shard), 'held');
+      const owing = await count(deps, stateBucket('owing', shard), 'owing');
+      // Added when both are known: other shards add meanwhile.
+      tally.held += held;
+      tally.owing += owing;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       tally.behind += 1;
