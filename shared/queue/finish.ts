@@ -73,7 +73,8 @@ export function logAttempt(log: Log, before: DeliveryItem, after: DeliveryItem, 
   for (const [position, outcome] of attempt.outcomes) {
     const recipient = before.delivery.recipients[position];
     if (recipient === undefined) continue;
-    const expired = after.delivery.recipients[position]?.ending?.kind === 'expired';
+    const ending = after.delivery.recipients[position]?.ending;
+    const dueAgain = after.delivery.state === 'open' && ending === undefined;
     const { peer, site } = attempt;
     log.record(
       deliveryRecord(recordType(outcome), context, recipient.address, attempt.atMs, {
@@ -81,10 +82,10 @@ export function logAttempt(log: Log, before: DeliveryItem, after: DeliveryItem, 
         command: outcome.stage,
         ...(peer === undefined ? {} : { peer }),
         ...(site === undefined ? {} : { site }),
-        ...(after.delivery.state === 'open' ? { nextDueMs: after.delivery.dueAtMs } : {}),
+        ...(dueAgain ? { nextDueMs: after.delivery.dueAtMs } : {}),
       }),
     );
-    if (expired) log.record(endingRecord(after, position, attempt.atMs));
+    if (ending?.kind === 'expired') log.record(endingRecord(after, position, attempt.atMs));
   }
 }
 
