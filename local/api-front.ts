@@ -32,6 +32,8 @@ export interface ApiFrontOptions {
   readonly caller?: IamCaller;
   /** Every address must be free; port 0 takes a free one for that address. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  /** Who may call at all, by remote address: as the API's resource policy would say. Everybody when absent. */
+  readonly admits?: (address: string) => boolean;
   /** For tests; AWS's is not adjustable. */
   readonly integrationTimeoutMs?: number;
   /** What the handler threw, which AWS would only log. */
@@ -88,6 +90,7 @@ async function answer(
   request: IncomingMessage,
   arrivedAtMs: number,
 ): Promise<Answer> {
+  if (options.admits?.(request.socket.remoteAddress ?? '') === false) return message(403, 'Forbidden');
   const body = await readBody(request);
   if (body === undefined) return message(413, 'Request Entity Too Large');
   const path = (request.url ?? '/').split('?')[0] ?? '/';

@@ -1,0 +1,130 @@
+// The configuration files of `npm start`: read once, all faults together, and what each side of the stack takes
+// from them. Where the files name no receiver for the sending side, mail goes to this stack's own API.
+// Throws `ConfigurationFaults`.
+
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { Configuration } from '../shared/config/configuration.ts';
+import { httpListens } from '../shared/config/delivery-settings.ts';
+import { evaluate } from '../shared/config/evaluate.ts';
+import { formatFault } from '../shared/config/fault.ts';
+import type { SourceFile } from '../shared/config/lexer.ts';
+import { formatListen, listenAddresses } from '../shared/config/listen.ts';
+import { loadConfiguration } from '../shared/config/load.ts';
+import { isLoopback, type Network } from '../shared/config/networks.ts';
+import { OPTIONS } from '../shared/config/options.ts';
+import type { ApiPlaces } from './stack.ts';
+
+export class ConfigurationFaults extends Error {
+  readonly code = 'configuration';
+}
+
+export interface LoadedConfiguration {
+  readonly files: readonly SourceFile[];
+  readonly configuration: Configuration;
+  /** What has no effect, one line each. */
+  readonly warnings: readonly string[];
+}
+
+export function readConfiguration(paths: readonly string[]): LoadedConfiguration {
+  const files: SourceFile[] = [];
+  const unreadable: string[] = [];
+  for (const path of paths) {
+    try {
+      files.push({ path, text: readFileSync(path, 'utf8') });
+    } catch (error) {
+      unreadable.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  const result = loadConfiguration(files, readInclude);
+  const faults = result.ok ? [] : result.faults.map(formatFault);
+  if (unreadable.length > 0 || !result.ok)
+    throw new ConfigurationFaults([...unreadable, ...faults].join('\n'));
+  const warnings = result.warnings.map(({ place, message }) => `${place.file}:${place.line}: ${message}`);
+  const { configuration } = result;
+  return { files, configuration, warnings: [...warnings, ...scopedWarnings(configuration)] };
+}
+
+/** Whether the files say where the sending side hands mail over. */
+export function namesReceiver(configuration: Configuration): boolean {
+  const scopes = [configuration.global, ...configuration.domains.map((domain) => domain.settings)];
+  const names = [OPTIONS.Reroute_Domain.name, OPTIONS.Delayed_Reroute_Domain.name];
+  return scopes.some((settings) => names.some((name) => settings.has(name)));
+}
+
+/** The same files with everything handed over to the API at this URL. */
+export function withOwnReceiver(
+  files: readonly SourceFile[],
+  apiUrl: URL,
+  credential: { readonly user: string; readonly password: string } | undefined,
+): Configuration {
+  const basic =
+    credential === undefined ? '' : `HTTP_Basic_Auth = "${credential.user}:${credential.password}"`;
+  const text = `
+    Delayed_Reroute_Domain = "this-stack.local"
+    Domain this-stack.local {
+      Reroute_Domain = "disabled"
+      Delayed_Reroute_Domain = "disabled"
+      Delivery_Method = "delay_xfer"
+      Routes = ( "xfer://${apiUrl.hostname}?port=${apiUrl.port}" )
+      ${basic}
+    }`;
+  const result = loadConfiguration([...files, { path: '(built in)', text }], readInclude);
+  if (!result.ok) throw new ConfigurationFaults(result.faults.map(formatFault).join('\n'));
+  return result.configuration;
+}
+
+/** Where the API listens: undefined when the files have no HTTP_Listener. */
+export function apiPlaces(configuration: Configuration, hasCredentials: boolean): ApiPlaces | undefined {
+  const [first, second] = httpListens(configuration);
+  if (first === undefined) return undefined;
+  if (second !== undefined) {
+    const both = `${formatListen(first.listen)} and ${formatListen(second.listen)}`;
+    throw new ConfigurationFaults(`this stack listens for HTTP in one place, not in two: ${both}`);
+  }
+  const { listen, relayHosts } = first;
+  const decision = listenAddresses(listen, {
+    interfaces: networkInterfaces(),
+    guarded: hasCredentials || relayHosts.length > 0,
+    guard: 'credentials (--credentials FILE) or Relay_Hosts',
+  });
+  if (!decision.ok) throw new ConfigurationFaults(decision.text);
+  return {
+    hosts: decision.addresses,
+    port: { port: listen.port, insisted: true },
+    ...(relayHosts.length === 0 ? {} : { admits: (address) => admits(relayHosts, address) }),
+  };
+}
+
+function admits(relayHosts: readonly Network[], address: string): boolean {
+  return isLoopback(address) || relayHosts.some((network) => network.contains(address));
+}
+
+function readInclude(path: string, includedFrom: string): SourceFile | undefined {
+  const found = resolve(dirname(includedFrom), path);
+  try {
+    return { path: found, text: readFileSync(found, 'utf8') };
+  } catch {
+    return undefined;
+  }
+}
+
+// Options of the receiving side hold for all domains here until deliveries are shaped one by one.
+function scopedWarnings(configuration: Configuration): string[] {
+  const domains = configuration.domains.filter(
+    ({ name }) => evaluate(configuration, OPTIONS.Delivery_Method, { domain: name }) !== 'delay_xfer',
+  );
+  const scopes = [
+    ...domains,
+    ...configuration.bindings,
+    ...configuration.bindings.flatMap(({ domains: inner }) => inner),
+  ];
+  return scopes
+    .flatMap(({ settings }) => [...settings.values()])
+    .filter(({ option }) => option.side === 'receiving' && option.withoutEffect === undefined)
+    .map(
+      ({ option, place }) =>
+        `${place.file}:${place.line}: ${option.name} has an effect only at the top of a file yet`,
+    );
+}

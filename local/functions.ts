@@ -1,0 +1,97 @@
+// The three functions of the stack, built for this machine from the same parts as their entry points on AWS.
+
+import { createEgress } from '../functions/deliver/egress.ts';
+import { createDeliverHandler, type DeliverHandler } from '../functions/deliver/handler.ts';
+import {
+  type Authentication,
+  createReceiveHandler,
+  type ReceiveHandler,
+} from '../functions/receive/handler.ts';
+import { createReleaseHandler, type ReleaseHandler } from '../functions/release/handler.ts';
+import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../shared/aws/limits.ts';
+import { QUEUE_LIMITS } from '../shared/aws/queue-limits.ts';
+import { type Clients, createStores, type Stores } from '../shared/aws/stores.ts';
+import { systemClock, systemRandom } from '../shared/aws/system.ts';
+import type { DeliverySettings } from '../shared/config/delivery-settings.ts';
+import { DEFAULT_TEMPO, scaleTempo, type Tempo } from '../shared/queue/tempo.ts';
+import type { Log } from '../shared/records/records.ts';
+import { DEFAULT_LIMITS } from '../shared/xfer/limits.ts';
+import type { ApiRoute } from './api-front.ts';
+import type { EmulatorEndpoints } from './emulators.ts';
+
+export const API_ROUTES: readonly ApiRoute[] = [
+  { key: 'POST /delay_message', authorizer: 'none' },
+  { key: 'POST /delay_message/uploads', authorizer: 'none' },
+  { key: 'DELETE /delay_message/{id}', authorizer: 'none' },
+  { key: 'POST /api/xfer/inject/v1', authorizer: 'none' },
+  { key: 'GET /health', authorizer: 'none' },
+];
+
+/** Where mail leaves to. */
+export interface Destinations {
+  /** `address:port`; the machine's own servers when absent. */
+  readonly dnsServers?: readonly string[];
+  readonly smtpPort: number;
+  /** CIDR blocks that mail may go to although they are not public. */
+  readonly allowedNetworks: readonly string[];
+}
+
+export interface FunctionsOptions {
+  readonly clients: Clients;
+  readonly endpoints: EmulatorEndpoints;
+  readonly authentication: Authentication;
+  readonly destinations: Destinations;
+  /** What the configuration says for all domains. */
+  readonly settings: DeliverySettings;
+  readonly hostName: string;
+  readonly tempo: Tempo;
+  readonly log: Log;
+}
+
+export interface Functions {
+  readonly receive: ReceiveHandler;
+  readonly deliver: DeliverHandler;
+  readonly release: ReleaseHandler;
+  readonly stores: Stores;
+}
+
+/** A first run of release looks this many buckets back; later ones go on from where they were. */
+const LOOKBACK_BUCKETS = 10;
+
+export function createFunctions(options: FunctionsOptions): Functions {
+  const { endpoints, settings, tempo, log } = options;
+  const names = { table: endpoints.table, bucket: endpoints.bucket, queueUrl: endpoints.timersQueueUrl };
+  const stores = createStores(options.clients, names, { clock: systemClock, tempo });
+  const hostName = settings.ehloHostname ?? options.hostName;
+  const shared = { ...stores, clock: systemClock, random: systemRandom, limits: QUEUE_LIMITS, tempo, log };
+  return {
+    stores,
+    receive: createReceiveHandler({
+      ...shared,
+      authentication: options.authentication,
+      bareNewlines: settings.bareNewlines,
+      traceHost: hostName,
+      transferLimits: DEFAULT_LIMITS,
+    }),
+    deliver: createDeliverHandler({
+      ...shared,
+      ...createEgress({ ...options.destinations, ehloName: hostName }, shared),
+      leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
+      resendReceiveCount: RESEND_RECEIVE_COUNT,
+    }),
+    release: createReleaseHandler({ ...shared, lookbackMs: LOOKBACK_BUCKETS * tempo.bucketMs }),
+  };
+}
+
+/** The queue's times as the configuration has them, `speed` times as fast. */
+export function tempoOf(settings: DeliverySettings, speed: number): Tempo {
+  const tempo: Tempo = {
+    ...DEFAULT_TEMPO,
+    retryIntervalMs: settings.retryIntervalSeconds * 1_000,
+    maxRetryIntervalMs: settings.maxRetryIntervalSeconds * 1_000,
+    // `auto` derives a number from the expiration, which ends the message by itself.
+    maxRetries: typeof settings.maxRetries === 'number' ? settings.maxRetries : undefined,
+    expirationMs: settings.messageExpirationSeconds * 1_000,
+  };
+  return scaleTempo(tempo, speed);
+}

@@ -1,0 +1,174 @@
+// `npm start`: reads the command line and the configuration, runs the stack until SIGINT or SIGTERM, or plays the
+// demo. Exit status 0 after a clean stop, 64 for a wrong command line, 78 for a configuration that cannot be used,
+// 1 for anything else (as sysexits.h has them); the demo's own status with --demo.
+
+import { deliverySettings } from '../shared/config/delivery-settings.ts';
+import type { Log } from '../shared/records/records.ts';
+import { type Access, OPEN_ACCESS, readAccess } from './access.ts';
+import { readArguments, type StartArguments, usage } from './arguments.ts';
+import { banner } from './banner.ts';
+import {
+  apiPlaces,
+  ConfigurationFaults,
+  type LoadedConfiguration,
+  namesReceiver,
+  readConfiguration,
+  withOwnReceiver,
+} from './configuration.ts';
+import { runDemo } from './demo.ts';
+import { noticeLine, recordLine, sidecarLine } from './log-lines.ts';
+import { type ApiPlaces, type SidecarPlan, type Stack, type StackOptions, startStack } from './stack.ts';
+
+const EX_USAGE = 64;
+const EX_CONFIG = 78;
+/** 128 and the number of SIGINT, as shells report it. */
+const EX_INTERRUPTED = 130;
+
+async function main(args: readonly string[]): Promise<number> {
+  const read = readArguments(args);
+  switch (read.kind) {
+    case 'help':
+      process.stdout.write(usage());
+      return 0;
+    case 'faults':
+      process.stderr.write(`${read.faults.join('\n')}\nnpm start -- --help tells what there is.\n`);
+      return EX_USAGE;
+    case 'start':
+      return read.arguments.demo ? await demo(read.arguments) : await serve(read.arguments);
+  }
+}
+
+async function serve(start: StartArguments): Promise<number> {
+  const loaded = readConfiguration(start.configurationFiles);
+  for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`);
+  const access = start.credentialsFile === undefined ? OPEN_ACCESS : await readAccess(start.credentialsFile);
+  const stop = signalled();
+  const stack = await startStack({
+    ...commonOptions(start),
+    settings: deliverySettings(loaded.configuration),
+    authentication: access.authentication,
+    api: places(start, loaded, access),
+    sidecar: sidecarPlan(start, loaded, access),
+    ...(start.outside === undefined ? {} : { destinations: destinationsOf(start.outside) }),
+    ...output(start.json),
+  });
+  const text = banner(stack, {
+    speed: start.speed,
+    dataDirectory: start.dataDirectory,
+    outside: start.outside && `${start.outside.dnsServer ?? 'by DNS'}, port ${start.outside.smtpPort}`,
+    credential: access.example,
+  });
+  (start.json ? process.stderr : process.stdout).write(`${text}\n`);
+  await stop;
+  await closeNow(stack);
+  return 0;
+}
+
+async function demo(start: StartArguments): Promise<number> {
+  const stopping = new AbortController();
+  void signalled().then(() => stopping.abort());
+  const status = await runDemo({
+    output: process.stdout,
+    environment: { CI: process.env['CI'], TERM: process.env['TERM'] },
+    stop: stopping.signal,
+    start: (hooks) =>
+      startStack({
+        ...commonOptions(start),
+        ...hooks,
+        api: { hosts: ['127.0.0.1'], port: start.ports.api },
+        sidecar: sidecarPlan(start, readConfiguration([]), OPEN_ACCESS),
+      }),
+  });
+  return stopping.signal.aborted ? EX_INTERRUPTED : status;
+}
+
+function commonOptions(start: StartArguments) {
+  return {
+    speed: start.speed,
+    sinkPort: start.ports.sink,
+    dnsPort: start.ports.dns,
+    ...(start.dataDirectory === undefined ? {} : { dataDirectory: start.dataDirectory }),
+  };
+}
+
+function places(start: StartArguments, loaded: LoadedConfiguration, access: Access): ApiPlaces {
+  const configured = apiPlaces(loaded.configuration, access.sidecar !== undefined);
+  if (configured === undefined) return { hosts: ['127.0.0.1'], port: start.ports.api };
+  if (start.ports.api.insisted) {
+    throw new ConfigurationFaults(
+      '--port and an HTTP_Listener in the configuration both say where the API is',
+    );
+  }
+  return configured;
+}
+
+function sidecarPlan(start: StartArguments, loaded: LoadedConfiguration, access: Access): SidecarPlan {
+  const { files, configuration } = loaded;
+  const listens = configuration.listeners.some((listener) => listener.kind !== 'HTTP_Listener');
+  if (listens && start.ports.smtp.insisted) {
+    throw new ConfigurationFaults('--smtp-port and an ESMTP_Listener both say where the sidecar is');
+  }
+  return {
+    configuration: (apiUrl) =>
+      namesReceiver(configuration) ? configuration : withOwnReceiver(files, apiUrl, access.sidecar),
+    ...(listens ? {} : { listen: { host: '127.0.0.1', port: start.ports.smtp } }),
+  };
+}
+
+function destinationsOf(outside: NonNullable<StartArguments['outside']>) {
+  const { dnsServer, smtpPort, allowedNetworks } = outside;
+  return { smtpPort, allowedNetworks, ...(dnsServer === undefined ? {} : { dnsServers: [dnsServer] }) };
+}
+
+function output(json: boolean): Pick<StackOptions, 'log' | 'onSidecarRecord' | 'onFault'> {
+  const write = (text: string | undefined) => {
+    if (text !== undefined) process.stdout.write(`${text}\n`);
+  };
+  const log: Log = {
+    record: (record) => write(json ? JSON.stringify(record) : recordLine(record)),
+    notice: (notice) =>
+      write(
+        json ? JSON.stringify({ ...notice, timestamp: Date.now() / 1_000 }) : noticeLine(notice, Date.now()),
+      ),
+  };
+  return {
+    log,
+    onSidecarRecord: (record) => write(json ? JSON.stringify(record) : sidecarLine(record)),
+    onFault: (error) => process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`),
+  };
+}
+
+/** Resolves at the first signal; a second one ends the process at once. */
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = false;
+    const onSignal = () => {
+      if (seen) process.exit(EX_INTERRUPTED);
+      seen = true;
+      resolve();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}
+
+async function closeNow(stack: Stack): Promise<void> {
+  process.stderr.write('stopping: what is under way is finished; once more Ctrl-C stops at once\n');
+  await stack.close();
+}
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(statusOf(error));
+}
+
+function statusOf(error: unknown): number {
+  if (!(error instanceof Error) || !('code' in error)) return 1;
+  return ['configuration', 'port-taken', 'data-directory-in-use', 'speed-changed'].includes(
+    String(error.code),
+  )
+    ? EX_CONFIG
+    : 1;
+}
