@@ -17,7 +17,7 @@ import {
 import { startWorld } from './world.ts';
 
 test('a rejected message is settled and logged, owes its report, and keeps its content', async () => {
-  await using world = await startWorld();
+  await using world = await startWorld({ lookbackMs: 0 });
   await world.post(message('no', ['anyone@reject.test'], { meta: { tenant: 'acme' }, attempts: 0 }));
   assert.equal(await world.deliver(), 1);
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { type AttributeValue, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { GetQueueAttributesCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
+import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { type EmulatorClients, emulatorClients } from '../../local/clients.ts';
 import type { World } from './world.ts';
 
@@ -74,6 +74,22 @@ export async function sendToQueue(world: World, body: string): Promise<void> {
   await withClients(world, ({ sqs }) =>
     sqs.send(new SendMessageCommand({ QueueUrl: world.endpoints.timersQueueUrl, MessageBody: body })),
   );
+}
+
+/** Receives the one visible timer so many times and leaves it visible, as crashed invocations do in the long run. */
+export async function wearOut(world: World, times: number): Promise<void> {
+  await withClients(world, async ({ sqs }) => {
+    for (let time = 0; time < times; time += 1) {
+      const { Messages } = await sqs.send(
+        new ReceiveMessageCommand({
+          QueueUrl: world.endpoints.timersQueueUrl,
+          VisibilityTimeout: 0,
+          WaitTimeSeconds: 0,
+        }),
+      );
+      assert.equal(Messages?.length, 1);
+    }
+  });
 }
 
 async function withClients<T>(world: World, use: (clients: EmulatorClients) => Promise<T>): Promise<T> {

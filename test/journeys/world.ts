@@ -49,6 +49,8 @@ export interface WorldOptions {
   readonly router?: Router;
   readonly timeouts?: SmtpTimeouts;
   readonly queueLimits?: typeof QUEUE_LIMITS;
+  /** How far back release's first run looks; ten buckets of the tempo. Each bucket costs 128 queries. */
+  readonly lookbackMs?: number;
   /** Everybody is the credential `tester` unless said otherwise. */
   readonly authentication?: Authentication;
   /** Whom the API's IAM authoriser has verified; without one it lets nobody in. Only with authentication by IAM. */
@@ -172,7 +174,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const release = createReleaseHandler({
     ...shared,
     ...wrap(stores, 'release'),
-    lookbackMs: 10 * tempo.bucketMs,
+    lookbackMs: options.lookbackMs ?? 10 * tempo.bucketMs,
   });
   const front = await startFront(receive, authentication.kind === 'iam' ? 'iam' : 'none', options.caller);
   started.defer(() => front.close());
