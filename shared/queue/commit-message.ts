@@ -3,7 +3,7 @@
 
 import type { Reply } from '../smtp/reply.ts';
 import { type AcceptancePlan, type Incoming, planAcceptance } from './accept.ts';
-import { contentUser } from './chunks.ts';
+import { contentUser, splitIntoChunks } from './chunks.ts';
 import type { DeliveryItem, LedgerItem } from './delivery.ts';
 import { inParallel } from './in-parallel.ts';
 import type { QueueLimits } from './parking.ts';
@@ -23,6 +23,7 @@ export interface CommitDeps {
   readonly limits: QueueLimits;
 }
 
+/** `users`: those of this transfer's object that the ledger names, or may name. */
 export type CommitOutcome =
   | {
       readonly kind: 'committed';
@@ -30,17 +31,16 @@ export type CommitOutcome =
       readonly generation: number;
       readonly wake: readonly DeliveryItem[];
       readonly resend: readonly DeliveryItem[];
-      /** Some item may point at this transfer's object. */
-      readonly usesContent: boolean;
+      readonly users: ReadonlySet<string>;
     }
   | {
       readonly kind: 'refused';
       readonly reply: Reply;
       readonly idReused: boolean;
-      readonly usesContent: boolean;
+      readonly users: ReadonlySet<string>;
     }
   /** Known not to be ours. */
-  | { readonly kind: 'uncommitted'; readonly usesContent: boolean }
+  | { readonly kind: 'uncommitted'; readonly users: ReadonlySet<string> }
   /** The commit may have been written: only a repeat or a withdrawal tells. */
   | { readonly kind: 'doubt' };
 
@@ -55,28 +55,34 @@ export async function commitMessage(
   patience: Patience,
 ): Promise<CommitOutcome> {
   const known = new Set(registered);
-  const pointsHere = (item: LedgerItem) => item.delivery?.facts.content.key === incoming.content.key;
-  let usesContent = false;
+  const users = new Set<string>();
+  const noteUser = (item: LedgerItem) => {
+    if (item.delivery?.facts.content.key !== incoming.content.key) return;
+    users.add(contentUser(item.key, item.generation, item.delivery.recipients));
+  };
   let accepted = false;
   let inDoubt = false;
 
   const write = async (item: LedgerItem): Promise<boolean> => {
     try {
       const written = await deps.ledger.write(item);
-      usesContent ||= written && pointsHere(item);
+      if (written) noteUser(item);
       return written;
     } catch (error) {
-      usesContent ||= isDoubt(error) && pointsHere(item);
+      if (isDoubt(error)) noteUser(item);
       throw error;
     }
   };
 
+  // The first try of a message of one chunk bets on an id never seen: that saves a read on all but repeats. Lost, the
+  // bet has written nothing; with more chunks, those would stand in the way of the repeat's own.
+  const bets = splitIntoChunks(incoming.envelope.recipients).length === 1;
+
   for (let attempt = 0; patience.mayWrite(); attempt += 1) {
     if (attempt > 1) await pauseBeforeRetry(attempt, deps.clock, deps.random.fraction());
     try {
-      // The first try bets on an id never seen: that saves a read on all but repeats.
-      const existing = attempt === 0 ? [] : await deps.ledger.readMessage(incoming.key);
-      usesContent ||= existing.some(pointsHere);
+      const existing = bets && attempt === 0 ? [] : await deps.ledger.readMessage(incoming.key);
+      for (const item of existing) noteUser(item);
       const plan = planAcceptance(existing, incoming, {
         nowMs: deps.clock.nowMs(),
         limits: deps.limits,
@@ -84,7 +90,7 @@ export async function commitMessage(
         mark: () => deps.random.name(),
       });
       if (plan.kind === 'refuse') {
-        return inDoubt ? { kind: 'doubt' } : { ...plan, kind: 'refused', usesContent };
+        return inDoubt ? { kind: 'doubt' } : { ...plan, kind: 'refused', users };
       }
       if (!(await registerUsers(deps, incoming, plan, known))) continue;
       if (!(await allWritten(plan.chunks, write, patience))) continue;
@@ -104,12 +110,12 @@ export async function commitMessage(
       const status = accepted ? 'accepted' : plan.status;
       const generation = plan.commit?.generation ?? existing[0]?.generation ?? 1;
       const { wake, resend } = plan;
-      return { kind: 'committed', status, generation, wake, resend, usesContent };
+      return { kind: 'committed', status, generation, wake, resend, users };
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     }
   }
-  return inDoubt ? { kind: 'doubt' } : { kind: 'uncommitted', usesContent };
+  return inDoubt ? { kind: 'doubt' } : { kind: 'uncommitted', users };
 }
 
 async function registerUsers(

@@ -220,28 +220,23 @@ async function dropUnusedContent(
   const inline = stored.filter(({ fit }) => 'inline' in fit.content);
   const content = inline[0]?.incoming.content;
   if (content === undefined) return;
-  const [used, unused] = partition(inline, ({ fit }) => mayUseContent(outcomes.get(fit)));
-  // The same id may have come twice in one transfer: what the first uses stays.
-  const usedUsers = new Set(used.flatMap(({ users }) => users));
-  const idle = unused.flatMap(({ users }) => users).filter((user) => !usedUsers.has(user));
+  // A repeat's chunks may be others than were counted; and of one id twice in a transfer, what the first uses stays.
+  const used = new Set(inline.flatMap((one) => [...usersOf(one, outcomes.get(one.fit))]));
+  const idle = inline.flatMap(({ users }) => users).filter((user) => !used.has(user));
   try {
-    if (used.length === 0) await deps.spool.remove(content.key);
-    if (used.length === 0 && content.shared) await deps.users.forget(content.key);
-    if (used.length > 0 && idle.length > 0) await deps.users.remove(content.key, idle, deps.clock.nowMs());
+    const unused = content.shared
+      ? idle.length > 0 && (await deps.users.remove(content.key, idle, deps.clock.nowMs()))
+      : used.size === 0;
+    if (!unused) return;
+    await deps.spool.remove(content.key);
+    if (content.shared) await deps.users.forget(content.key);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
   }
 }
 
-function mayUseContent(outcome: CommitOutcome | undefined): boolean {
-  return outcome === undefined || outcome.kind === 'doubt' || outcome.usesContent;
-}
-
-function partition<T>(
-  items: readonly T[],
-  test: (item: T) => boolean,
-): readonly [readonly T[], readonly T[]] {
-  return [items.filter(test), items.filter((item) => !test(item))];
+function usersOf({ users }: Stored, outcome: CommitOutcome | undefined): Iterable<string> {
+  return outcome === undefined || outcome.kind === 'doubt' ? users : outcome.users;
 }
 
 async function untilDone(
