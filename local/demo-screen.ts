@@ -1,5 +1,5 @@
-// Shows the demo's progress: on a terminal one line per message, drawn again as things change; elsewhere, or when
-// the story is longer than the terminal, one line per event; of many recipients the last one tells.
+// Shows the demo's progress. On a terminal: what has ended stays above, and below it one line per open message is
+// drawn again as things change, as many as fit. Elsewhere: one line per event; of many recipients the last tells.
 
 import type { Standing } from './demo-board.ts';
 
@@ -20,6 +20,8 @@ export interface Screen {
 
 const REDRAW_MS = 100;
 const CLEAR_TO_END = '\x1b[0J';
+/** A terminal of fewer rows gets plain lines. */
+const LEAST_ROWS = 10;
 
 export function openScreen(
   output: Output,
@@ -27,14 +29,12 @@ export function openScreen(
   nowMs: () => number,
   environment: { readonly CI?: string | undefined; readonly TERM?: string | undefined },
 ): Screen {
-  const startedAtMs = nowMs();
-  const lineCount = standings().length;
   const isLive =
     output.isTTY === true &&
     (environment.CI ?? '') === '' &&
     environment.TERM !== 'dumb' &&
-    (output.rows ?? 0) > lineCount + 1;
-  return isLive ? liveScreen(output, standings) : plainScreen(output, startedAtMs, nowMs);
+    (output.rows ?? 0) >= LEAST_ROWS;
+  return isLive ? liveScreen(output, standings) : plainScreen(output, nowMs(), nowMs);
 }
 
 function plainScreen(output: Output, startedAtMs: number, nowMs: () => number): Screen {
@@ -53,15 +53,25 @@ function plainScreen(output: Output, startedAtMs: number, nowMs: () => number): 
 }
 
 function liveScreen(output: Output, standings: () => readonly Standing[]): Screen {
+  const settled = new Set<number>();
   let drawnLines = 0;
   let timer: NodeJS.Timeout | undefined;
   const draw = () => {
     timer = undefined;
     const width = (output.columns ?? 80) - 1;
-    const lines = standings().map((standing) => standingLine(standing).slice(0, width));
+    const room = (output.rows ?? LEAST_ROWS) - 3;
+    const line = (standing: Standing) => standingLine(standing).slice(0, width);
+    const all = standings();
+    const ended = all.filter(
+      ({ message, endedAtMs }) => endedAtMs !== undefined && !settled.has(message.number),
+    );
+    for (const { message } of ended) settled.add(message.number);
+    const open = all.filter(({ endedAtMs }) => endedAtMs === undefined);
+    const count = `${settled.size} of ${all.length} ended`;
+    const live = [...open.slice(0, room).map(line), open.length > room ? `${count}, more are open` : count];
     const up = drawnLines === 0 ? '' : `\x1b[${drawnLines}A`;
-    output.write(`${up}${CLEAR_TO_END}${lines.join('\n')}\n`);
-    drawnLines = lines.length;
+    output.write(`${up}${CLEAR_TO_END}${[...ended.map(line), ...live].join('\n')}\n`);
+    drawnLines = live.length;
   };
   draw();
   return {

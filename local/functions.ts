@@ -56,7 +56,7 @@ export interface Functions {
 }
 
 /** A first run of release looks this many buckets back; later ones go on from where they were. */
-const LOOKBACK_BUCKETS = 10;
+const LOOKBACK_BUCKETS = 2;
 
 export function createFunctions(options: FunctionsOptions): Functions {
   const { endpoints, settings, tempo, log } = options;

@@ -29,9 +29,10 @@ export function noticeLine(notice: Notice, atMs: number): string {
   return line(atMs, notice.level, notice.code, notice.message, detail);
 }
 
-/** Undefined for what the API's own records tell already. */
+/** Undefined for what the banner or the API's own records tell already. */
 export function sidecarLine(record: SidecarRecord): string | undefined {
   const atMs = record.timestamp * 1_000;
+  if (record.type === 'Notice' && record.code === 'listening') return undefined;
   if (record.type === 'Notice') return line(atMs, record.level, 'sidecar', record.message, '');
   if (record.verdict === 'accepted') return undefined;
   const { code, enhanced_code: enhanced, content } = record.response;

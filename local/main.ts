@@ -2,8 +2,10 @@
 // demo. Exit status 0 after a clean stop, 64 for a wrong command line, 78 for a configuration that cannot be used,
 // 1 for anything else (as sysexits.h has them); the demo's own status with --demo.
 
+import type { Configuration } from '../shared/config/configuration.ts';
 import { deliverySettings } from '../shared/config/delivery-settings.ts';
-import type { Log } from '../shared/records/records.ts';
+import { createJsonLog } from '../shared/records/json-lines.ts';
+import type { Log, Notice } from '../shared/records/records.ts';
 import { type Access, OPEN_ACCESS, readAccess } from './access.ts';
 import { readArguments, type StartArguments, usage } from './arguments.ts';
 import { banner } from './banner.ts';
@@ -110,9 +112,17 @@ function sidecarPlan(start: StartArguments, loaded: LoadedConfiguration, access:
   }
   return {
     configuration: (apiUrl) =>
-      namesReceiver(configuration) ? configuration : withOwnReceiver(files, apiUrl, access.sidecar),
+      withoutHttp(
+        namesReceiver(configuration) ? configuration : withOwnReceiver(files, apiUrl, access.sidecar),
+      ),
     ...(listens ? {} : { listen: { host: '127.0.0.1', port: start.ports.smtp } }),
   };
+}
+
+/** The HTTP_Listener is the API's here, not the sidecar's. */
+function withoutHttp(configuration: Configuration): Configuration {
+  const listeners = configuration.listeners.filter((listener) => listener.kind !== 'HTTP_Listener');
+  return { ...configuration, listeners };
 }
 
 function destinationsOf(outside: NonNullable<StartArguments['outside']>) {
@@ -124,13 +134,22 @@ function output(json: boolean): Pick<StackOptions, 'log' | 'onSidecarRecord' | '
   const write = (text: string | undefined) => {
     if (text !== undefined) process.stdout.write(`${text}\n`);
   };
-  const log: Log = {
-    record: (record) => write(json ? JSON.stringify(record) : recordLine(record)),
-    notice: (notice) =>
-      write(
-        json ? JSON.stringify({ ...notice, timestamp: Date.now() / 1_000 }) : noticeLine(notice, Date.now()),
-      ),
+  let lastDetail = '';
+  // At a high speed release runs every second: for people it speaks only when it has news.
+  const isNews = (notice: Notice) => {
+    const detail = JSON.stringify([notice.code, notice.detail]);
+    const isRepeat = notice.level === 'info' && detail === lastDetail;
+    lastDetail = detail;
+    return !isRepeat;
   };
+  const log: Log = json
+    ? createJsonLog((text) => process.stdout.write(text), Date.now)
+    : {
+        record: (record) => write(recordLine(record)),
+        notice: (notice) => {
+          if (isNews(notice)) write(noticeLine(notice, Date.now()));
+        },
+      };
   return {
     log,
     onSidecarRecord: (record) => write(json ? JSON.stringify(record) : sidecarLine(record)),

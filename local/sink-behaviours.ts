@@ -52,7 +52,7 @@ const DOMAINS: Readonly<Record<string, Behaviour>> = {
 
 /** For `--help`: address and what happens there. */
 export const SINK_ADDRESSES: readonly (readonly [address: string, behaviour: string])[] = [
-  ['anyone@ok.test', 'accepted'],
+  ['anyone@ok.test', 'accepted; also at example.com, example.net, example.org and gmail.com'],
   [
     'anyone@greylist.test',
     `451 until ${DEFAULT_GREYLIST_SECONDS} s (divided by --speed) after the first try`,

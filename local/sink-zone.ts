@@ -49,9 +49,13 @@ const BOTH_HOSTS = [
   'xn--bcher-kva',
 ];
 
+/** Names that examples are written with lead here too, so that nothing of a first try leaves the machine. */
+const EXAMPLE_DOMAINS = ['example.com', 'example.net', 'example.org', 'gmail.com'];
+
 export const SINK_ZONE: DnsRecords = {
-  zones: ['test'],
+  zones: ['test', ...EXAMPLE_DOMAINS],
   records: {
+    ...Object.fromEntries(EXAMPLE_DOMAINS.map((name) => [name, mx('mx1', 'mx2')])),
     ...Object.fromEntries(BOTH_HOSTS.map((label) => [`${label}.test`, mx('mx1', 'mx2')])),
     'plain.test': mx('plain'),
     'busy.test': mx('busy'),

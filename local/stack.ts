@@ -112,6 +112,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   });
   const { onFault } = options;
 
+  const api = options.api ?? { hosts: ['127.0.0.1'], port: ANY_PORT };
+  const front = await onPort(api.port, 'the API', (port) =>
+    startApiFront({
+      functionName: 'receive',
+      handler: functions.receive,
+      functionTimeoutMs: RECEIVE_TIMEOUT_SECONDS * 1_000,
+      routes: API_ROUTES,
+      addresses: api.hosts.map((host) => ({ host, port })),
+      onFault,
+      ...(api.admits === undefined ? {} : { admits: api.admits }),
+    }),
+  );
+  started.defer(() => front.close());
+  const apiUrl = localUrl(front.addresses);
+
+  const sidecar = await startOwnSidecar(options, apiUrl);
+  if (sidecar !== undefined) started.defer(() => sidecar.close());
+
   const eventSource = startEventSource({
     sqs: clients.sqs,
     queueUrl: emulators.timersQueueUrl,
@@ -135,24 +153,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     onFault,
   });
   started.defer(() => schedule.stop());
-
-  const api = options.api ?? { hosts: ['127.0.0.1'], port: ANY_PORT };
-  const front = await onPort(api.port, 'the API', (port) =>
-    startApiFront({
-      functionName: 'receive',
-      handler: functions.receive,
-      functionTimeoutMs: RECEIVE_TIMEOUT_SECONDS * 1_000,
-      routes: API_ROUTES,
-      addresses: api.hosts.map((host) => ({ host, port })),
-      onFault,
-      ...(api.admits === undefined ? {} : { admits: api.admits }),
-    }),
-  );
-  started.defer(() => front.close());
-  const apiUrl = localUrl(front.addresses);
-
-  const sidecar = await startOwnSidecar(options, apiUrl);
-  if (sidecar !== undefined) started.defer(() => sidecar.close());
   const running = started.move();
   return {
     apiUrl,

@@ -1,0 +1,221 @@
+// `npm start` as a process: ports, clean stop, kill and restart on the same data, configurations and faults.
+
+import assert from 'node:assert/strict';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { hashPassword } from '../../shared/access/password.ts';
+
+const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
+
+interface Started {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly apiUrl: string;
+  /** All addresses of the API. */
+  readonly banner: string;
+  /** The next log record that fits. */
+  logged(fits: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
+  end(signal: 'SIGINT' | 'SIGKILL'): Promise<number | null>;
+}
+
+function run(t: TestContext, args: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+/** Starts with JSON logs; the banner is on standard error then. */
+async function start(t: TestContext, ...args: readonly string[]): Promise<Started> {
+  const child = run(t, ['--json', ...args]);
+  const exited = once(child, 'exit');
+  const seen: Record<string, unknown>[] = [];
+  const waiting = new Map<
+    (record: Record<string, unknown>) => boolean,
+    (record: Record<string, unknown>) => void
+  >();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const record: Record<string, unknown> = JSON.parse(line);
+    seen.push(record);
+    for (const [fits, resolve] of waiting) {
+      if (!fits(record)) continue;
+      waiting.delete(fits);
+      resolve(record);
+    }
+  });
+  const banner = await new Promise<string>((resolve, reject) => {
+    let text = '';
+    child.stderr.on('data', (chunk) => {
+      text += chunk;
+      if (text.includes('--data-binary')) resolve(text);
+    });
+    void exited.then(() => reject(new Error(`it ended before it ran: ${text}`)));
+  });
+  const apiUrl = /API +(http:\S+)/.exec(banner)?.[1] ?? '';
+  return {
+    child,
+    apiUrl,
+    banner,
+    logged(fits) {
+      const found = seen.find(fits);
+      if (found !== undefined) return Promise.resolve(found);
+      return new Promise((resolve) => waiting.set(fits, resolve));
+    },
+    async end(signal) {
+      child.kill(signal);
+      const [status] = await exited;
+      return status;
+    },
+  };
+}
+
+/** Runs to the end, which is expected to come by itself. */
+async function fails(
+  t: TestContext,
+  ...args: readonly string[]
+): Promise<[status: number | null, said: string]> {
+  const child = run(t, args);
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  const [status] = await once(child, 'close');
+  return [status, said];
+}
+
+async function directoryFor(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'delay-xfer-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function takenPort(t: TestContext, wanted = 0): Promise<number> {
+  const server = createServer();
+  server.listen(wanted, '127.0.0.1');
+  const taken = await Promise.race([
+    once(server, 'listening').then(() => true),
+    once(server, 'error').then(() => false),
+  ]);
+  t.after(() => server.close());
+  const address = server.address();
+  return taken && address !== null && typeof address === 'object' ? address.port : wanted;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return address !== null && typeof address === 'object' ? address.port : 0;
+}
+
+function post(apiUrl: string, message: object, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${apiUrl}/delay_message`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(message),
+  });
+}
+
+const message = (id: string, recipient: string, attempts = 0) => ({
+  id,
+  sender: 'me@sender.test',
+  recipients: [recipient],
+  attempts,
+  content: 'Subject: hello\r\n\r\nIt works.\r\n',
+});
+
+test('defaults that are taken give way, mail goes all the way, and SIGINT stops cleanly', async (t) => {
+  await takenPort(t, 8080);
+  const stack = await start(t);
+  assert.notEqual(new URL(stack.apiUrl).port, '8080');
+  assert.equal((await fetch(`${stack.apiUrl}/health`)).status, 200);
+  const answer = await post(stack.apiUrl, message('one', 'you@ok.test'));
+  assert.deepEqual(await answer.json(), { messages: [{ id: 'one', status: 'accepted' }] });
+  await stack.logged((record) => record['type'] === 'Delivery' && record['id'] === 'one');
+  assert.equal(await stack.end('SIGINT'), 0);
+});
+
+test('a message accepted just before a kill is delivered after the restart', async (t) => {
+  const directory = await directoryFor(t);
+  const first = await start(t, '--data', directory, '--speed', '60');
+  const answer = await post(first.apiUrl, message('kept', 'you@ok.test', 1));
+  assert.deepEqual(await answer.json(), { messages: [{ id: 'kept', status: 'accepted' }] });
+  await first.end('SIGKILL');
+
+  const [status, said] = await fails(t, '--data', directory, '--speed', '30');
+  assert.equal(status, 78);
+  assert.match(said, /runs at speed 60, not 30/);
+
+  const second = await start(t, '--data', directory, '--speed', '60');
+  await second.logged((record) => record['type'] === 'Delivery' && record['id'] === 'kept');
+  const again = await post(second.apiUrl, message('kept', 'you@ok.test', 1));
+  assert.deepEqual(await again.json(), { messages: [{ id: 'kept', status: 'duplicate' }] });
+  const [busyStatus, busySaid] = await fails(t, '--data', directory, '--speed', '60');
+  assert.equal(busyStatus, 78);
+  assert.match(busySaid, /another process is using the data directory/);
+  assert.equal(await second.end('SIGINT'), 0);
+});
+
+test('a port that was asked for and is taken is an error that names it', async (t) => {
+  const port = await takenPort(t);
+  const [status, said] = await fails(t, '--port', String(port));
+  assert.equal(status, 78);
+  assert.match(said, new RegExp(`port ${port} for the API is taken`));
+  const [smtpStatus, smtpSaid] = await fails(t, '--smtp-port', String(port));
+  assert.equal(smtpStatus, 78);
+  assert.match(smtpSaid, new RegExp(`port ${port} for SMTP is taken`));
+});
+
+test('an HTTP listener without a host serves every address of the loopback interface', async (t) => {
+  const directory = await directoryFor(t);
+  const port = await freePort();
+  const file = join(directory, 'receiving.conf');
+  await writeFile(file, `HTTP_Listener {\n  Listen ":${port}" {}\n}\n`);
+  const stack = await start(t, '--config', file);
+  assert.equal(stack.apiUrl, `http://127.0.0.1:${port}`);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/health`)).status, 200);
+  const [status, said] = await fails(t, '--config', file, '--port', '18080');
+  assert.equal(status, 78);
+  assert.match(said, /both say where the API is/);
+  assert.equal(await stack.end('SIGINT'), 0);
+});
+
+test('listening wider needs credentials, and with them strangers get nothing', async (t) => {
+  const directory = await directoryFor(t);
+  const port = await freePort();
+  const file = join(directory, 'wide.conf');
+  await writeFile(file, `HTTP_Listener { Listen "0.0.0.0:${port}" {} }\n`);
+  const [status, said] = await fails(t, '--config', file);
+  assert.equal(status, 78);
+  assert.match(said, /would be reachable from other machines.*credentials/s);
+
+  const credentials = join(directory, 'credentials.json');
+  await writeFile(credentials, JSON.stringify({ credentials: { mta: await hashPassword('secret') } }));
+  const stack = await start(t, '--config', file, '--credentials', credentials);
+  const apiUrl = `http://127.0.0.1:${port}`;
+  assert.equal((await post(apiUrl, message('two', 'you@ok.test'))).status, 401);
+  const authorization = `Basic ${Buffer.from('mta:secret').toString('base64')}`;
+  assert.equal((await post(apiUrl, message('two', 'you@ok.test'), { authorization })).status, 200);
+  assert.equal(await stack.end('SIGINT'), 0);
+});
+
+test('faults of the configuration are told with file and line, and nothing starts', async (t) => {
+  const directory = await directoryFor(t);
+  const file = join(directory, 'broken.conf');
+  await writeFile(file, 'Retry_Intervall = 300\nHTTP_Listener { Listen ":70000" {} }\n');
+  const [status, said] = await fails(t, '--config', file, join(directory, 'missing.conf'));
+  assert.equal(status, 78);
+  assert.match(said, /missing\.conf/);
+  assert.match(said, /broken\.conf:1:1: .*Retry_Interval/);
+  assert.match(said, /broken\.conf:2/);
+  const [usageStatus, usageSaid] = await fails(t, '--sped', '2');
+  assert.equal(usageStatus, 64);
+  assert.match(usageSaid, /--sped/);
+});
