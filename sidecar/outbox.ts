@@ -64,22 +64,15 @@ export class Outbox {
     }
   }
 
-  // The oldest first; as many as fit into one request.
+  // The oldest first; as many as fit into one request. One that must be uploaded does not fit beside any other.
   #nextTransfer(): readonly HeldMessage[] {
     let count = 0;
     let sizeBytes = 0;
     for (const { header } of this.#waiting) {
-      const alone = header.upload && count > 0;
-      if (
-        alone ||
-        count === MAX_TRANSFER_MESSAGES ||
-        (count > 0 && sizeBytes + header.sizeBytes > MAX_INLINE_BYTES)
-      ) {
-        break;
-      }
+      const fits = count < MAX_TRANSFER_MESSAGES && sizeBytes + header.sizeBytes <= MAX_INLINE_BYTES;
+      if (count > 0 && !fits) break;
       count += 1;
       sizeBytes += header.sizeBytes;
-      if (header.upload) break;
     }
     this.#waitingBytes -= sizeBytes;
     return this.#waiting.splice(0, count);

@@ -131,6 +131,27 @@ for (const [when, before] of [
   });
 }
 
+for (const [what, answer] of [
+  ['a lost connection', cut],
+  ['a 503', status(503)],
+] as const) {
+  test(`after ${what} no other receiver is asked, even when the first one is gone`, async (t) => {
+    const receiver = await receiverFor(t);
+    const spare = await receiverFor(t);
+    const { port } = await sidecarFor(t, delayedTo([receiver.port, spare.port], BRIEF));
+    receiver.script('POST', [
+      (request, response) => {
+        response.on('close', () => void receiver.close());
+        answer(request, response);
+      },
+    ]);
+    const reply = await deliver(port, 'a@example.net', MAIL);
+    assert.equal(reply, `451 4.4.2 no verdict in time: connect ECONNREFUSED 127.0.0.1:${receiver.port}`);
+    assert.equal(receiver.requests.length, 1);
+    assert.equal(spare.requests.length, 0);
+  });
+}
+
 test('a message that its receiver refuses after a doubt is withdrawn, in case the first try was taken', async (t) => {
   const receiver = await receiverFor(t);
   const { port } = await sidecarFor(t, delayedTo([receiver.port]));

@@ -105,6 +105,30 @@ test('thirty messages at once share transfers of at most 25', async (t) => {
   );
 });
 
+test('while as many transfers as may be are under way, messages gather into the next ones, 25 at most', async (t) => {
+  const receiver = await receiverFor(t);
+  const limits = { windowMs: 1, maxTransfers: 1 };
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]), { limits });
+  let release = (): void => undefined;
+  receiver.script('POST', [
+    (request, response) => {
+      release = () => accept(request, response);
+    },
+  ]);
+  const first = deliver(port, 'a@example.net', 'first\r\n');
+  await receiver.until('POST', 1);
+  const clients = await Promise.all(Array.from({ length: 30 }, () => connectRaw(port)));
+  await Promise.all(clients.map((client, index) => offer(client, ['a@example.net'], `n: ${index}\r\n`)));
+  release();
+  assert.match(await first, /^250 /);
+  for (const client of clients) assert.match(await client.reply(), /^250 /);
+  for (const client of clients) client.socket.destroy();
+  const sizes = receiver.requests.map((request) => request.ids.length);
+  assert.equal(sizes[0], 1);
+  assert.ok(sizes.length < 31 && sizes.every((size) => size <= 25), sizes.join());
+  assert.equal(new Set(receiver.requests.flatMap((request) => request.ids)).size, 31);
+});
+
 test('when a whole request is refused as faulty, each message is sent alone', async (t) => {
   const receiver = await receiverFor(t);
   const { port, notices } = await sidecarFor(t, delayedTo([receiver.port]), { limits: { windowMs: 100 } });

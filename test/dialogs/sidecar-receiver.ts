@@ -67,7 +67,7 @@ export async function startReceiver(): Promise<ScriptedReceiver> {
     async close() {
       waiters = [];
       server.closeAllConnections();
-      await new Promise((done) => server.close(done));
+      if (server.listening) await new Promise((done) => server.close(done));
     },
   };
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
