@@ -96,7 +96,7 @@ async function routeHosts(
     const answers = await Promise.all(batch.map((host) => addressesOf(host, options)));
     for (const { host, addresses, failed } of answers) {
       if (hostsFound === options.maxHosts) break;
-      if (addresses.length === 0 && failed !== undefined) failures.push(`${host}: ${failed}`);
+      if (failed !== undefined) failures.push(`${host}: ${failed}`);
       const usable = addresses.filter((address) => {
         const refusal = options.policy(address);
         if (refusal !== undefined) refusals.push(`${host} [${address}] ${refusal}`);

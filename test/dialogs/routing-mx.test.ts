@@ -183,6 +183,18 @@ test('an unanswered address postpones only when no other is known', async () => 
   );
 });
 
+test('a refused address does not answer for the one that DNS keeps to itself', async () => {
+  const zone = `
+    example.net     MX    10 mx.example.net
+    mx.example.net  A     10.0.0.1
+    mx.example.net  AAAA  SERVFAIL
+  `;
+  assert.equal(
+    await route(zone, 'example.net'),
+    'postpone: 451 4.4.3 DNS did not answer for the mail hosts of example.net: mx.example.net: ESERVFAIL',
+  );
+});
+
 test('a mail host without an address is passed over; when none has one, that is transient', async () => {
   const zone = `
     example.net      MX  10 gone.example.net

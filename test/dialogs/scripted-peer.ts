@@ -10,6 +10,7 @@
 //   wait 50                      lets 50 ms pass
 //   starttls                     takes the TLS handshake
 //   silence                      says nothing more and waits until the client is gone
+//   no more                      the same, and fails when the client says anything before it goes
 //   drop                         resets the connection
 //   --- next connection          what follows is for the next connection
 //
@@ -120,6 +121,7 @@ type Step =
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'starttls' }
   | { readonly do: 'silence' }
+  | { readonly do: 'no more' }
   | { readonly do: 'drop' };
 
 function parseSteps(text: string): Step[] {
@@ -131,6 +133,7 @@ function parseSteps(text: string): Step[] {
 }
 
 function parseStep(line: string): Step {
+  if (line === 'no more') return { do: line };
   const [, word = '', rest = ''] = /^(\S+) ?(.*)$/.exec(line) ?? [];
   switch (word) {
     case 'S:':
@@ -206,6 +209,12 @@ async function play(steps: readonly Step[], tcp: Socket, records: Records): Prom
       case 'silence':
         await line.gone;
         break;
+      case 'no more': {
+        await line.gone;
+        const said = line.unread();
+        if (said !== '') throw new Error(`the script expects no more, the client said: ${said}`);
+        break;
+      }
       case 'drop':
         tcp.resetAndDestroy();
         return;
@@ -263,6 +272,7 @@ function openLine(socket: Socket) {
   return {
     socket,
     gone,
+    unread: () => buffered.toString('latin1'),
     upTo: (end: string) =>
       take(() => {
         const at = buffered.indexOf(end);

@@ -144,6 +144,45 @@ test('content that no longer moves is given up when its time is over', async () 
   assert.equal(told(outcomes)[0], 'transient at content: 421 4.4.2 timed out while sending the content');
 });
 
+test('content that never begins is given up when its time is over', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted()}
+    ${ENVELOPE}
+    C: DATA
+    S: 354 Go on
+    no more
+  `);
+  const session = await open(peer, { timeouts: { ...TIMEOUTS, contentMs: 60 } });
+  const unopened = { sizeBytes: 1_000, open: () => new Promise<never>(() => {}) };
+  const outcomes = await session.transact(letter('bob@example.net', 'carol@example.net'), unopened);
+  assert.equal(told(outcomes)[0], 'transient at content: 421 4.4.2 timed out while sending the content');
+  await peer.played();
+});
+
+test('content that moves slowly, but each time within the limit, is waited for', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted()}
+    ${ENVELOPE}
+    C: DATA
+    S: 354 Go on
+    C: (content)
+    S: 250 2.0.0 Ok
+  `);
+  const session = await open(peer, { timeouts: { ...TIMEOUTS, contentMs: 400 } });
+  const pieces = ['a\r\n', 'b\r\n', 'c\r\n', 'd\r\n'];
+  const slow = new Readable({
+    read() {
+      const piece = pieces.shift();
+      setTimeout(() => this.push(piece === undefined ? null : Buffer.from(piece)), 150);
+    },
+  });
+  const outcomes = await session.transact(letter('bob@example.net', 'carol@example.net'), {
+    sizeBytes: 12,
+    open: async () => slow,
+  });
+  assert.equal(told(outcomes)[0], 'delivered at final: 250 2.0.0 Ok');
+});
+
 test('a peer that answers slowly, but each time within the limit, is waited for', async () => {
   await using peer = await startScriptedPeer(`
     ${greeted('PIPELINING')}
@@ -205,6 +244,7 @@ test('content that cannot be read fails the transaction, and the peer never sees
     { sizeBytes: 10, open: async () => failingAfter('12345') },
     { sizeBytes: 10, open: async () => Readable.from([Buffer.from('12345')], { objectMode: false }) },
     { sizeBytes: 10, open: async () => Readable.from([Buffer.from('1234567890X')], { objectMode: false }) },
+    { sizeBytes: 10, open: async () => endless('12345') },
   ]) {
     await using peer = await startScriptedPeer(`
       ${greeted()}
@@ -251,6 +291,14 @@ function failingAfter(piece: string): Readable {
       if (given) this.destroy(new Error('the object store hung up'));
       else this.push(Buffer.from(piece));
       given = true;
+    },
+  });
+}
+
+function endless(piece: string): Readable {
+  return new Readable({
+    read() {
+      this.push(Buffer.from(piece));
     },
   });
 }

@@ -92,6 +92,17 @@ test('a peer that offers STARTTLS and then refuses it is served in clear, on the
   await peer.played();
 });
 
+test('a peer that says 421 to STARTTLS is not called again at once', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 421 4.3.2 Shutting down
+  `);
+  const reply = await openFailing(peer, { tls: 'ifavailable' });
+  assert.equal(reply, 'starttls: 421 4.7.4 STARTTLS was answered: 421 4.3.2 Shutting down');
+  assert.equal(peer.clients.length, 1);
+});
+
 test('a host whose handshake failed is called in clear, at once and for an hour', async () => {
   await using peer = await startScriptedPeer(
     FAILED_HANDSHAKE,
@@ -249,6 +260,18 @@ test('REQUIRETLS goes to a peer that offers it and proves its name', async () =>
       true,
     );
     await misnamed.quit();
+
+    await using proved = await startScriptedPeer(`
+      ${greeted('STARTTLS')}
+      C: STARTTLS
+      S: 220 Go on
+      starttls
+      ${EHLO_AGAIN}
+      ${QUIT}
+    `);
+    const without = await open(proved, { tls: 'ifavailable' });
+    assert.deepEqual(told(await without.transact(REQUIRE_TLS, HELLO)), REFUSED);
+    await without.quit();
   } finally {
     tls.setDefaultCACertificates(before);
   }

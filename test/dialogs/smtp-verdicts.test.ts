@@ -242,7 +242,7 @@ test('words that are no reply never bounce a message, and end the session', asyn
     ${greeted()}
     C: MAIL FROM:<alice@example.com>
     S: 2 whatever you say
-    silence
+    no more
   `);
   assert.deepEqual(await sendTo(peer), [
     'transient at mail: 451 4.5.0 unintelligible reply: 2 whatever you say',
@@ -259,7 +259,7 @@ test('words that are no reply after the final dot leave a doubt', async () => {
     S: 354 Go on
     C: (content)
     S: Well received
-    silence
+    no more
   `);
   assert.deepEqual(await sendTo(peer), [
     'uncertain at final: 451 4.5.0 unintelligible reply: Well received',
@@ -278,7 +278,7 @@ test('an acceptance that comes before the final dot is no delivery', async () =>
     S: 354 Go on
     C: (5 octets)
     S: 250 2.0.0 Ok
-    silence
+    no more
   `);
   const session = await open(peer);
   const endless = { sizeBytes: 1_000, open: async () => neverEnding('12345') };
@@ -300,7 +300,7 @@ test('a refusal that comes before the final dot is a verdict, and the rest of th
     S: 354 Go on
     C: (5 octets)
     S: 552 5.3.4 Too big
-    silence
+    no more
   `);
   const session = await open(peer);
   const endless = { sizeBytes: 1_000, open: async () => neverEnding('12345') };
