@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Stores } from '../../shared/aws/stores.ts';
 import type { Timer } from '../../shared/queue/ports.ts';
-import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
 import { formatTimer, timerFor } from '../../shared/queue/timer.ts';
 import { assertQuiet, inventory, removeObject, sendToQueue, wearOut } from './inventory.ts';
 import {
@@ -18,10 +17,7 @@ import {
   steady,
   told,
 } from './transfers.ts';
-import { startWorld, type World } from './world.ts';
-
-/** Wider partitions of the due index than a minute: fewer to read when a test skips half an hour. */
-const QUARTERS: Tempo = { ...DEFAULT_TEMPO, bucketMs: 300_000 };
+import { startWorld, WIDE_BUCKETS, type World } from './world.ts';
 
 async function currentTimer(world: World, id: string): Promise<Timer> {
   const [item] = await deliveries(world, id);
@@ -126,7 +122,7 @@ test('a lost timer is sent again by release, once its guard has passed', async (
             send: async (timers) => (lose ? timers.map(() => true) : stores.timers.send(timers)),
           },
         };
-  await using world = await startWorld({ random: steady(), wrap, tempo: QUARTERS, lookbackMs: 0 });
+  await using world = await startWorld({ random: steady(), wrap, tempo: WIDE_BUCKETS, lookbackMs: 0 });
   await world.release();
   lose = true;
   await world.post(message('lost', ['anyone@ok.test']));

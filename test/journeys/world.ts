@@ -41,6 +41,9 @@ import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
 
 export const TRACE_HOST = 'xfer.test.example';
 
+/** Partitions of the due index that are wider than a minute: fewer to read when a test skips half an hour. */
+export const WIDE_BUCKETS: Tempo = { ...DEFAULT_TEMPO, bucketMs: 300_000 };
+
 export interface WorldOptions {
   readonly tempo?: Tempo;
   /** Every role gets its own wrapping, so that a test can tell receive's calls from deliver's. */
