@@ -12,10 +12,17 @@ import { DelayXferStack } from '../../infra/stack.ts';
 
 type Context = Readonly<Record<string, unknown>>;
 
-/** Without bundling, which most tests have no use for. */
+/** Without bundling, which most tests have no use for; once for each context. */
 export function synthesized(context: Context = {}): Template {
-  return Template.fromStack(stackOf(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), context));
+  const key = JSON.stringify(context);
+  const template =
+    known.get(key) ??
+    Template.fromStack(stackOf(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), context));
+  known.set(key, template);
+  return template;
 }
+
+const known = new Map<string, Template>();
 
 /** With bundles, as deployed; returns the folder of the cloud assembly, outside of the project. */
 export function assembled(context: Context = {}): { readonly folder: string; readonly template: Template } {
