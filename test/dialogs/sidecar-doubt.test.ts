@@ -229,3 +229,17 @@ test('a message accepted after its MTA left is withdrawn, and when that is too l
     ['double-possible'],
   );
 });
+
+test('closing waits for the withdrawal of a message whose MTA left', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port, sidecar, records } = await sidecarFor(t, delayedTo([receiver.port], BRIEF));
+  receiver.script('POST', [], hang);
+  const client = await connectRaw(port);
+  await offer(client, ['a@example.net'], MAIL);
+  await receiver.until('POST', 1);
+  client.socket.destroy();
+  await sidecar.close();
+  assert.equal(receiver.requests.at(-1)?.method, 'DELETE');
+  const ended = records.find((record) => record.type === 'XferOut');
+  assert.equal(ended?.withdrawal, 'withdrawn');
+});

@@ -144,6 +144,35 @@ test('recipients keep their spelling: quoted, in A-labels, or different in lette
   ]);
 });
 
+test('a local part beyond ASCII asks for SMTPUTF8, said or not, and a domain does not', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  assert.match(await deliver(port, 'jürgen@example.net', MAIL), /^250 /);
+  assert.match(await deliver(port, 'a@bücher.example', MAIL), /^250 /);
+  assert.deepEqual(
+    receiver.requests.flatMap(({ frames }) => frames.map(({ header }) => header['smtputf8'])),
+    [true, false],
+  );
+});
+
+test('a thousand recipients are taken at once, and the next one in another transaction', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  const client = await connectRaw(port);
+  await client.say('EHLO mta.example.com');
+  await client.say('MAIL FROM:<s@example.com>');
+  client.write(Array.from({ length: 1001 }, (_, n) => `RCPT TO:<r${n}@example.net>\r\n`).join(''));
+  for (let n = 0; n < 1000; n += 1) assert.equal(await client.reply(), '250 2.1.5 ok');
+  assert.equal(await client.reply(), '452 4.5.3 1000 recipients; send the others after these');
+  await client.say('DATA');
+  client.write(`${MAIL}.\r\n`);
+  assert.match(await client.reply(), /^250 /);
+  client.socket.destroy();
+  const recipients = receiver.requests[0]?.frames[0]?.header['recipients'];
+  assert.ok(Array.isArray(recipients));
+  assert.equal(recipients.length, 1000);
+});
+
 test('what is wrong with one sender or recipient is transient and leaves the others alone', async (t) => {
   const receiver = await receiverFor(t);
   const { port } = await sidecarFor(t, delayedTo([receiver.port]));
