@@ -97,7 +97,8 @@ export async function postpone(deps: AttemptDeps, task: Task, waitMs: number): P
       return follow(deps, task, item, advice);
     }
     const { expiresAtMs } = item.delivery.facts;
-    const untilMs = nowMs < expiresAtMs ? Math.min(nowMs + waitMs, expiresAtMs) : nowMs + waitMs;
+    const wishedMs = Math.ceil(nowMs + waitMs);
+    const untilMs = nowMs < expiresAtMs ? Math.min(wishedMs, expiresAtMs) : wishedMs;
     logDelayed(deps.log, item, nowMs, untilMs);
     // Only when the stragglers' sweep would find it first does the ledger hear of a postponement.
     if (untilMs > item.delivery.guardAtMs) {
