@@ -69,8 +69,7 @@ export function planAcceptance(
   const commitItem = existing.find((item) => item.key.chunk === 0);
   const commit = commitItem?.commit;
   if (commitItem === undefined || commit === undefined) {
-    const generation = Math.max(1, ...existing.map((item) => item.generation));
-    return planWhole(existing, generation, incoming, context);
+    return planWhole(existing, uncommittedGeneration(existing), incoming, context);
   }
   if (commit.state !== 'committed') {
     const barredUntilMs = commit.barredUntilMs ?? 0;
@@ -184,6 +183,13 @@ function layChunks(
   return laid;
 }
 
+// Chunks outlive a bar, and those that it ended are no part of what comes now: they would bring their endings.
+function uncommittedGeneration(existing: readonly LedgerItem[]): number {
+  const latest = Math.max(1, ...existing.map((item) => item.generation));
+  const ended = existing.some((item) => item.generation === latest && item.delivery?.state !== 'open');
+  return ended ? latest + 1 : latest;
+}
+
 // Written again, with a new age and revision: from now on the sweep for chunks without a commit leaves it alone.
 function takenOver(item: DeliveryItem, context: PlanContext): DeliveryItem {
   const facts = { ...item.delivery.facts, acceptedAtMs: context.nowMs };
@@ -262,8 +268,9 @@ function written(
 }
 
 function sameDelivery(item: DeliveryItem, chunk: Chunk, incoming: Incoming): boolean {
-  const { facts, recipients } = item.delivery;
+  const { facts, recipients, state } = item.delivery;
   return (
+    state === 'open' &&
     facts.sha256 === incoming.sha256 &&
     facts.sender === incoming.envelope.sender &&
     recipients.length === chunk.recipients.length &&
