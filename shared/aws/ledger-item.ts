@@ -7,6 +7,7 @@ import * as z from 'zod/mini';
 import type { Commit, Delivery, ItemKey, LedgerItem, MessageKey } from '../queue/delivery.ts';
 import { domainKeys, dueKeys } from '../queue/parking.ts';
 import type { Tempo } from '../queue/tempo.ts';
+import { type DocContext, formatDeliveryDoc, parseDeliveryDoc } from './delivery-doc.ts';
 import { INDEXES, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE } from './table.ts';
 
 export type Attributes = Record<string, AttributeValue>;
@@ -39,7 +40,7 @@ export function formatItem(item: LedgerItem, tempo: Tempo): Attributes {
     rev: { N: String(item.rev) },
     generation: { N: String(item.generation) },
     ...(commit === undefined ? {} : commitAttributes(commit)),
-    ...(delivery === undefined ? {} : deliveryAttributes(delivery)),
+    ...(delivery === undefined ? {} : deliveryAttributes(delivery, { id: item.key.id, commit })),
     ...(due === undefined
       ? {}
       : { [INDEXES[0].partitionKey]: { S: due.bucket }, [INDEXES[0].sortKey]: { S: due.key } }),
@@ -60,7 +61,7 @@ export function parseItem(attributes: Attributes): LedgerItem {
   const version = numberOf(attributes, 'v');
   if (version !== ITEM_VERSION) throw new Error(`ledger item version ${version} is not known here`);
   const commit = parseCommit(attributes);
-  const delivery = parseDelivery(attributes);
+  const delivery = parseDelivery(attributes, { id: key.id, commit });
   return {
     key,
     rev: numberOf(attributes, 'rev'),
@@ -91,7 +92,7 @@ function commitAttributes(commit: Commit): Attributes {
   };
 }
 
-function deliveryAttributes(delivery: Delivery): Attributes {
+function deliveryAttributes(delivery: Delivery, context: DocContext): Attributes {
   const { state, dueAtMs, lease, everLeased, unsettledLeases, mark, ...rest } = delivery;
   return {
     state: { S: state },
@@ -100,7 +101,7 @@ function deliveryAttributes(delivery: Delivery): Attributes {
     everLeased: { BOOL: everLeased },
     unsettledLeases: { N: String(unsettledLeases) },
     mark: { S: mark },
-    doc: { S: JSON.stringify(rest) },
+    doc: { S: formatDeliveryDoc(rest, context) },
   };
 }
 
@@ -116,10 +117,10 @@ function parseCommit(attributes: Attributes): Commit | undefined {
   };
 }
 
-function parseDelivery(attributes: Attributes): Delivery | undefined {
+function parseDelivery(attributes: Attributes, context: DocContext): Delivery | undefined {
   const doc = attributes['doc']?.S;
   if (doc === undefined) return undefined;
-  const rest = deliveryDoc.parse(JSON.parse(doc));
+  const rest = parseDeliveryDoc(doc, context);
   const leaseId = attributes['leaseId']?.S;
   return {
     ...rest,
@@ -148,50 +149,3 @@ function textOf(attributes: Attributes, name: string): string {
 
 const commitState = z.enum(['committed', 'withdrawn', 'barred']);
 const deliveryState = z.enum(['open', 'held', 'owing', 'finished']);
-const integer = z.number().check(z.int());
-const hostReply = z.strictObject({
-  code: integer,
-  enhanced: z.exactOptional(z.string()),
-  text: z.string(),
-  host: z.exactOptional(z.string()),
-});
-const ending = z.strictObject({
-  kind: z.enum(['delivered', 'bounced', 'expired', 'cancelled', 'withdrawn']),
-  atMs: integer,
-  reply: hostReply,
-});
-const recipient = z.strictObject({
-  address: z.string(),
-  orcpt: z.exactOptional(z.string()),
-  notify: z.exactOptional(z.array(z.enum(['NEVER', 'SUCCESS', 'FAILURE', 'DELAY']))),
-  ending: z.exactOptional(ending),
-});
-const deliveryDoc = z.strictObject({
-  facts: z.strictObject({
-    domain: z.string(),
-    binding: z.string(),
-    sender: z.string(),
-    body: z.enum(['7BIT', '8BITMIME']),
-    smtputf8: z.boolean(),
-    requireTls: z.boolean(),
-    envid: z.exactOptional(z.string()),
-    ret: z.exactOptional(z.enum(['FULL', 'HDRS'])),
-    sizeBytes: integer,
-    sha256: z.string(),
-    content: z.strictObject({ key: z.string(), offset: integer, shared: z.boolean() }),
-    trace: z.string(),
-    receivedAtMs: integer,
-    acceptedAtMs: integer,
-    expiresAtMs: integer,
-    priorAttempts: integer,
-    meta: z.record(z.string(), z.unknown()),
-  }),
-  recipients: z.array(recipient),
-  attempts: integer,
-  parked: z.boolean(),
-  sentAtMs: z.exactOptional(integer),
-  lastReply: z.exactOptional(hostReply),
-  owed: z.array(z.strictObject({ n: integer, atMs: integer, recipients: z.array(integer) })),
-  heldBecause: z.exactOptional(z.string()),
-  guardAtMs: integer,
-});
