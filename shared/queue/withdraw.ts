@@ -5,9 +5,9 @@
 
 import { deliveryRecord, type Log } from '../records/records.ts';
 import {
+  type Commit,
   type DeliveryItem,
   type DeliveryState,
-  hasLiveLease,
   isDeliveryItem,
   type LedgerItem,
   type MessageKey,
@@ -75,11 +75,14 @@ async function tryWithdraw(
   }
   const { commit } = commitItem;
   if (commit.state !== 'committed') {
-    await finishChunks(deps, existing, commitItem, nowMs);
+    // Barred anew: the bar may be over, and a transfer that read so may be on its way.
+    const again = barredAgain(commitItem, commit, nowMs);
+    if (!(await deps.ledger.write(again))) return undefined;
+    await finishChunks(deps, existing, again, nowMs);
     return { kind: 'withdrawn' };
   }
   const ours = existing.filter(isDeliveryItem).filter((item) => isCommitted(item, commitItem));
-  const late = ours.find((item) => !mayTake(item, leaseId, nowMs));
+  const late = ours.find((item) => !neverAttempted(item));
   if (late !== undefined) {
     await giveBack(deps, ours, leaseId);
     return { kind: 'too-late', state: late.delivery.state };
@@ -111,6 +114,16 @@ export function barItem(key: MessageKey, generation: number, nowMs: number): Led
   };
 }
 
+function barredAgain(item: LedgerItem, commit: Commit, nowMs: number): LedgerItem {
+  const { ttlAtMs = 0 } = item;
+  return {
+    ...item,
+    rev: item.rev + 1,
+    commit: { ...commit, barredUntilMs: nowMs + BAR_MS },
+    ttlAtMs: Math.max(ttlAtMs, nowMs + 2 * BAR_MS),
+  };
+}
+
 /** Chunks of a message that was ruled out end as withdrawn, and their content goes. */
 export async function finishChunks(
   deps: Pick<WithdrawDeps, 'ledger' | 'users' | 'spool' | 'clock' | 'log'>,
@@ -128,10 +141,10 @@ export async function finishChunks(
   });
 }
 
-function mayTake(item: DeliveryItem, leaseId: string, nowMs: number): boolean {
-  const { delivery } = item;
-  const foreign = hasLiveLease(delivery, nowMs) && delivery.lease?.id !== leaseId;
-  return delivery.state === 'open' && !delivery.everLeased && !foreign;
+// An attempt's lease marks the delivery for good. Any other lease is a withdrawal's: of two that are under way
+// both withdraw, and none may say that it is too late.
+function neverAttempted({ delivery }: DeliveryItem): boolean {
+  return delivery.state === 'open' && !delivery.everLeased;
 }
 
 async function giveBack(deps: WithdrawDeps, items: readonly DeliveryItem[], leaseId: string): Promise<void> {
