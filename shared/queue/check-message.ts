@@ -49,6 +49,12 @@ export function checkInline(
   }
 }
 
+export const UPLOAD_MISSING = ownReply(
+  451,
+  '4.3.0',
+  'upload: no content is stored for this id and sha256; PUT it first',
+);
+
 /** Rejects with StoreError when the spool does not answer: then nothing is known about the content. */
 export async function checkUpload(
   credential: string,
@@ -65,9 +71,7 @@ export async function checkUpload(
   const key: MessageKey = { credential, id: header.id };
   const objectKey = uploadKey(key, header.sha256);
   const scan = await scanStored(deps, objectKey, header.sizeBytes);
-  if (scan === undefined) {
-    return refused(451, '4.3.0', 'upload: no content is stored for this id and sha256; PUT it first');
-  }
+  if (scan === undefined) return { kind: 'refused', id: header.id, reply: UPLOAD_MISSING };
   if (scan.sizeBytes !== header.sizeBytes || scan.sha256 !== header.sha256) {
     return refused(451, '4.6.0', 'upload: the stored content has another size or hash; PUT it again');
   }

@@ -3,12 +3,13 @@
 
 import type { Reply } from '../smtp/reply.ts';
 import { type AcceptancePlan, type Incoming, planAcceptance } from './accept.ts';
+import { UPLOAD_MISSING } from './check-message.ts';
 import { contentUser, splitIntoChunks } from './chunks.ts';
 import type { DeliveryItem, LedgerItem } from './delivery.ts';
 import { inParallel } from './in-parallel.ts';
 import type { QueueLimits } from './parking.ts';
 import { type Patience, pauseBeforeRetry } from './patience.ts';
-import { type Clock, type ContentUsers, type Ledger, type Random, StoreError } from './ports.ts';
+import { type Clock, type ContentUsers, type Ledger, type Random, type Spool, StoreError } from './ports.ts';
 import type { Tempo } from './tempo.ts';
 
 /** Ledger calls under way at once for one message; as many messages are committed at once. */
@@ -45,14 +46,16 @@ export type CommitOutcome =
   | { readonly kind: 'doubt' };
 
 /**
- * `registered` are the users of the content that the object's count already names. Never throws StoreError:
- * stores that fail until patience ends give `uncommitted` or `doubt`.
+ * `registered` are the users of the content that the object's count already names. With a spool, the content is
+ * looked for once more before the commit: see `isStillThere`. Never throws StoreError: stores that fail until
+ * patience ends give `uncommitted` or `doubt`.
  */
 export async function commitMessage(
   deps: CommitDeps,
   incoming: Incoming,
   registered: ReadonlySet<string>,
   patience: Patience,
+  spool?: Spool,
 ): Promise<CommitOutcome> {
   const known = new Set(registered);
   const users = new Set<string>();
@@ -93,6 +96,10 @@ export async function commitMessage(
         return inDoubt ? { kind: 'doubt' } : { ...plan, kind: 'refused', users };
       }
       if (!(await registerUsers(deps, incoming, plan, known))) continue;
+      if (spool !== undefined && plan.commit !== undefined && !(await isStillThere(spool, incoming))) {
+        if (inDoubt) return { kind: 'doubt' };
+        return { kind: 'refused', reply: UPLOAD_MISSING, idReused: false, users };
+      }
       if (!(await allWritten(plan.chunks, write, patience))) continue;
       if (plan.commit !== undefined) {
         if (!patience.mayWrite()) break;
@@ -125,8 +132,9 @@ async function registerUsers(
   known: Set<string>,
 ): Promise<boolean> {
   if (!incoming.content.shared) return true;
-  const pointing: readonly LedgerItem[] =
-    plan.commit === undefined ? plan.chunks : [...plan.chunks, plan.commit];
+  // A commit that is raised by further chunks holds a delivery that was counted when it came, and may have ended.
+  const whole = plan.commit?.commit?.chunks === 0 ? [plan.commit] : [];
+  const pointing: readonly LedgerItem[] = [...plan.chunks, ...whole];
   const users = pointing.flatMap((item) =>
     item.delivery?.facts.content.key === incoming.content.key
       ? [contentUser(item.key, item.generation, item.delivery.recipients)]
@@ -137,6 +145,14 @@ async function registerUsers(
   const added = await deps.users.add(incoming.content.key, missing, usersTtlMs(incoming.times.expiresAtMs));
   if (added) for (const user of missing) known.add(user);
   return added;
+}
+
+// An upload is found before its new users are counted, and a delivery of an earlier transfer may have ended since
+// and have taken it away. Counted, it stays.
+async function isStillThere(spool: Spool, { content }: Incoming): Promise<boolean> {
+  const stream = await spool.open(content.key, content.offset, 1);
+  stream?.destroy();
+  return stream !== undefined;
 }
 
 /** The count outlives every delivery that it counts; the bucket's lifecycle ends the object itself. */

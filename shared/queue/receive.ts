@@ -65,7 +65,8 @@ export async function receiveTransfer(deps: ReceiveDeps, transfer: Transfer): Pr
 
   const outcomes = new Map<FitMessage, CommitOutcome>();
   const commitOne = async ({ fit, incoming, registered }: Stored) => {
-    outcomes.set(fit, await commitMessage(deps, incoming, registered, transfer.patience));
+    const uploads = 'uploaded' in fit.content ? deps.spool : undefined;
+    outcomes.set(fit, await commitMessage(deps, incoming, registered, transfer.patience, uploads));
   };
   // The same id twice in one transfer: the second is a repeat of the first.
   await inParallel(groupById(stored), LEDGER_WIDTH, async (group) => {
