@@ -5,7 +5,7 @@
 // Limits: no wildcards, no delegation, no DNSSEC.
 
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { createServer, type Server as TcpServer } from 'node:net';
+import { createServer, type Server as TcpServer, type Socket as TcpSocket } from 'node:net';
 import dnsPacket, { type Answer, type DecodedPacket, type Packet, type Question } from 'dns-packet';
 
 export interface DnsRecords {
@@ -73,8 +73,16 @@ async function listenUdp(data: DnsRecords, host: string, port: number): Promise<
   return socket;
 }
 
-async function listenTcp(data: DnsRecords, host: string, port: number): Promise<TcpServer> {
+interface TcpSide {
+  readonly server: TcpServer;
+  readonly sockets: ReadonlySet<TcpSocket>;
+}
+
+async function listenTcp(data: DnsRecords, host: string, port: number): Promise<TcpSide> {
+  const sockets = new Set<TcpSocket>();
   const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
     let pending = Buffer.alloc(0);
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
@@ -96,14 +104,14 @@ async function listenTcp(data: DnsRecords, host: string, port: number): Promise<
       resolve();
     });
   });
-  server.unref();
-  return server;
+  return { server, sockets };
 }
 
-async function closeBoth(udp: UdpSocket, tcp: TcpServer): Promise<void> {
+async function closeBoth(udp: UdpSocket, { server, sockets }: TcpSide): Promise<void> {
+  for (const socket of sockets) socket.destroy();
   await Promise.all([
     new Promise<void>((resolve) => udp.close(() => resolve())),
-    new Promise<void>((resolve) => tcp.close(() => resolve())),
+    new Promise<void>((resolve) => server.close(() => resolve())),
   ]);
 }
 

@@ -11,6 +11,9 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { startDnsServer } from '../../local/dns.ts';
+import { startSink } from '../../local/sink.ts';
+import { SINK_ZONE } from '../../local/sink-zone.ts';
 import { hashPassword } from '../../shared/access/password.ts';
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
@@ -204,6 +207,47 @@ test('listening wider needs credentials, and with them strangers get nothing', a
   const authorization = `Basic ${Buffer.from('mta:secret').toString('base64')}`;
   assert.equal((await post(apiUrl, message('two', 'you@ok.test'), { authorization })).status, 200);
   assert.equal(await stack.end('SIGINT'), 0);
+});
+
+test('with --dns mail leaves for the named server and port, and only for allowed networks', async (t) => {
+  const dns = await startDnsServer(SINK_ZONE, { host: '127.0.0.1', port: 0 });
+  const sink = await startSink({ port: 0 });
+  t.after(() => Promise.all([dns.close(), sink.close()]));
+  const outside = ['--dns', `127.0.0.1:${dns.port}`, '--deliver-port', String(sink.port)];
+  const allowed = await start(t, ...outside, '--allow-network', '127.0.0.0/8');
+  await post(allowed.apiUrl, message('three', 'you@ok.test'));
+  await sink.waitFor((mail) => mail.recipients.some(({ address }) => address === 'you@ok.test'));
+  assert.equal(await allowed.end('SIGINT'), 0);
+
+  const strict = await start(t, ...outside);
+  await post(strict.apiUrl, message('four', 'else@ok.test'));
+  await strict.logged((record) => record['type'] === 'TransientFailure' && record['id'] === 'four');
+  assert.equal(await strict.end('SIGINT'), 0);
+  assert.equal(sink.received.length, 1);
+});
+
+test('a second SIGINT does not wait for a delivery under way', async (t) => {
+  const greeted = Promise.withResolvers<void>();
+  // A destination that never says a word.
+  const silent = createServer((socket) => {
+    socket.on('error', () => {});
+    greeted.resolve();
+  }).listen(0, '127.0.0.11');
+  await once(silent, 'listening');
+  const dns = await startDnsServer(SINK_ZONE, { host: '127.0.0.1', port: 0 });
+  t.after(() => Promise.all([dns.close(), silent.close()]));
+  const address = silent.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const ports = ['--dns', `127.0.0.1:${dns.port}`, '--deliver-port', String(address.port)];
+  const stack = await start(t, ...ports, '--allow-network', '127.0.0.0/8');
+  await post(stack.apiUrl, message('five', 'you@ok.test'));
+  await greeted.promise;
+  const stopping = new Promise<void>((resolve) => {
+    stack.child.stderr.on('data', (chunk) => String(chunk).includes('stopping') && resolve());
+  });
+  stack.child.kill('SIGINT');
+  await stopping;
+  assert.equal(await stack.end('SIGINT'), 130);
 });
 
 test('faults of the configuration are told with file and line, and nothing starts', async (t) => {
