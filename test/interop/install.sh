@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Prepares a Debian 12 machine for the interop tests, as root: Postfix, NSD, unbound and swaks from packages,
-# none of their services started, and Exim unpacked beside them, since Debian's packages of Postfix and Exim
-# exclude each other. The tests run every server by themselves, with configurations and queues of their own.
+# Prepares a Debian 12 machine for the interop tests, as root: Postfix, NSD, unbound, swaks, curl and ip from
+# packages, none of their services started, and Exim unpacked beside them, since Debian's packages of Postfix
+# and Exim exclude each other. The tests run every server by themselves, with configurations and queues of
+# their own.
 #
 # Promises: /usr/sbin/{postfix,nsd,unbound}, /usr/bin/swaks and $EXIM below run. May be repeated at any time.
 # A configuration of this Exim sets `exim_path` to $EXIM, since it starts itself again for each delivery, and
@@ -24,7 +25,7 @@ fi
 
 "${apt[@]}" update
 echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
-"${apt[@]}" install -y --no-install-recommends postfix nsd unbound swaks \
+"${apt[@]}" install -y --no-install-recommends postfix nsd unbound swaks curl iproute2 \
   libdb5.3 libgnutls-dane0 libidn12 libidn2-0 libnsl2 libpcre2-8-0
 
 if [ ! -x "$EXIM" ]; then

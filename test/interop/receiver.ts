@@ -1,0 +1,83 @@
+// The receiving side as a user starts it, `npm start`, in a process of its own: it delivers for real, to the
+// addresses that a name server tells, on port 25.
+
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+import type { Lifetime } from './directory.ts';
+import { start } from './program.ts';
+import { until } from './until.ts';
+
+/** What the tests read of a log record. */
+const RECORD = z.object({
+  type: z.string(),
+  id: z.string(),
+  recipient: z.string(),
+  num_attempts: z.number(),
+  response: z
+    .object({
+      code: z.number(),
+      enhanced_code: z.string().nullable(),
+      content: z.string(),
+      command: z.string().nullable(),
+    })
+    .optional(),
+  peer_address: z.object({ name: z.string(), addr: z.string() }).optional(),
+  tls_protocol_version: z.string().optional(),
+});
+
+export type Told = z.infer<typeof RECORD>;
+
+export interface ReceiverOptions {
+  /** `address:port` of a name server; without one mail goes to the built-in destinations. */
+  readonly dns?: string;
+  /** Waits are so many times shorter. */
+  readonly speed: number;
+  /** Further arguments of `npm start`; the API is on port 8080 when they do not say otherwise. */
+  readonly args?: readonly string[];
+}
+
+export interface Receiver {
+  /** Where it takes transfers. */
+  readonly url: string;
+  /** In order, of one message or recipient when asked so. */
+  records(of?: string): readonly Told[];
+  /** The first record of one of these types about a recipient, as soon as there is one. */
+  told(recipient: string, ...types: readonly string[]): Promise<Told>;
+}
+
+const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
+
+export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions): Promise<Receiver> {
+  const { dns, speed, args = [] } = options;
+  const toDns = dns === undefined ? [] : ['--dns', dns, '--allow-network', '127.0.0.0/8'];
+  const records: Told[] = [];
+  const program = await start(
+    process.execPath,
+    [MAIN, '--json', '--speed', String(speed), ...toDns, ...args],
+    (line) => {
+      const parsed = RECORD.safeParse(JSON.parse(line));
+      if (parsed.success) records.push(parsed.data);
+    },
+  );
+  lifetime.defer(() => program.kill());
+  const evidence = () => program.output().replaceAll(/^.*"release-summary".*\n?/gm, '');
+  await until(
+    'the receiver runs',
+    () => {
+      if (program.hasEnded()) throw new Error(`the receiver ended\n${program.output()}`);
+      return program.output().includes('delay-xfer is running') || undefined;
+    },
+    program.output,
+  );
+  const [, api] = /API +(http:\S+)/.exec(program.output()) ?? [];
+  return {
+    url: `${api}/delay_message`,
+    records: (of) => records.filter(({ id, recipient }) => of === undefined || id === of || recipient === of),
+    told: (recipient, ...types) =>
+      until(
+        `the receiver tells ${types.join(' or ')} of ${recipient}`,
+        () => records.find((record) => record.recipient === recipient && types.includes(record.type)),
+        evidence,
+      ),
+  };
+}
