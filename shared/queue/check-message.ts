@@ -21,7 +21,9 @@ export interface FitMessage {
 
 export type CheckedMessage =
   | FitMessage
-  | { readonly kind: 'refused'; readonly id: string; readonly reply: Reply };
+  | { readonly kind: 'refused'; readonly id: string; readonly reply: Reply }
+  /** Its upload is gone, because every recipient has had an ending since. */
+  | { readonly kind: 'ended'; readonly id: string };
 
 export interface CheckDeps {
   readonly spool: Spool;

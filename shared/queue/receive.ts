@@ -4,7 +4,7 @@
 import { traceHeader } from '../message/trace.ts';
 import { deliveryRecord, type Log } from '../records/records.ts';
 import { ownReply } from '../smtp/reply.ts';
-import type { Verdict, XferMessage } from '../xfer/message.ts';
+import type { Verdict, XferHeader, XferMessage } from '../xfer/message.ts';
 import type { Incoming } from './accept.ts';
 import {
   type CheckDeps,
@@ -21,13 +21,14 @@ import {
   LEDGER_WIDTH,
   usersTtlMs,
 } from './commit-message.ts';
-import { type DeliveryItem, revised } from './delivery.ts';
+import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
 import { inParallel } from './in-parallel.ts';
 import { type Patience, pauseBeforeRetry } from './patience.ts';
 import { StoreError, type Timers } from './ports.ts';
 import { firstTimes } from './schedule.ts';
 import { composeSpoolObject } from './spool-object.ts';
 import { delaySeconds, timerFor } from './timer.ts';
+import { isCommitted } from './wake.ts';
 
 export interface ReceiveDeps extends CommitDeps, CheckDeps {
   readonly timers: Timers;
@@ -102,12 +103,34 @@ async function check(
       return checkInline(message, deps);
     case 'upload':
       try {
-        return await checkUpload(transfer.credential, message.header, deps);
+        const checked = await checkUpload(transfer.credential, message.header, deps);
+        const ended =
+          checked.kind === 'refused' && (await hasEnded(deps, transfer.credential, message.header));
+        return ended ? { kind: 'ended', id: checked.id } : checked;
       } catch (error) {
         if (error instanceof StoreError) return undefined;
         throw error;
       }
   }
+}
+
+// A delivery takes its upload away when it ends. A client that missed our answer repeats the transfer then, and must
+// hear that its message was taken: told to send it again, it would have it delivered twice.
+async function hasEnded(deps: ReceiveDeps, credential: string, header: XferHeader): Promise<boolean> {
+  const items = await deps.ledger.readMessage({ credential, id: header.id });
+  const commitItem = items.find((item) => item.key.chunk === 0);
+  const ended = new Set(
+    items
+      .filter(isDeliveryItem)
+      .filter((item) => isCommitted(item, commitItem))
+      .flatMap((item) => item.delivery.recipients)
+      .flatMap(({ address, ending }) => (ending === undefined ? [] : [address])),
+  );
+  return (
+    commitItem?.commit?.sha256 === header.sha256 &&
+    commitItem?.commit?.sender === header.envelope.sender &&
+    header.envelope.recipients.every(({ address }) => ended.has(address))
+  );
 }
 
 // One object for the whole transfer. Undefined: it could not be stored, and nothing points at it.
@@ -267,6 +290,7 @@ function verdictOf(
   outcome: CommitOutcome | undefined,
 ): Verdict {
   if (checked?.kind === 'refused') return { id: checked.id, status: 'refused', reply: checked.reply };
+  if (checked?.kind === 'ended') return { id: checked.id, status: 'duplicate' };
   const id = message === undefined ? '' : message.kind === 'refused' ? message.id : message.header.id;
   switch (outcome?.kind) {
     case 'committed':

@@ -187,6 +187,29 @@ test('a repeat of an uploaded message is a duplicate, and its upload stays for t
   assert.equal(world.sink.received.length, 1);
 });
 
+test('a repeat that comes when the uploaded message is delivered is a duplicate, though the upload is gone', async () => {
+  await using world = await startWorld();
+  const content = Buffer.from(letter('lost'));
+  await put(await askForPlace(world, 'lost', content.length, sha256Hex(content)), content);
+  await postFrames(world, [reference('lost', content)]);
+  await world.deliver();
+  const { body } = await postFrames(world, [reference('lost', content)]);
+  assert.deepEqual(body, { messages: [{ id: 'lost', status: 'duplicate' }] });
+  const more = await postFrames(world, [
+    reference('lost', content, { recipients: ['anyone@ok.test', 'else@ok.test'] }),
+  ]);
+  assert.deepEqual(
+    [more.status, Object(replies(more.body)[0]).code],
+    [422, 451],
+    'somebody new needs it again',
+  );
+  const other = Buffer.from(letter('else'));
+  const changed = await postFrames(world, [reference('lost', other)]);
+  assert.deepEqual([changed.status, Object(replies(changed.body)[0]).code], [422, 451]);
+  assert.equal(await world.deliver(), 0);
+  assert.equal(world.sink.received.length, 1);
+});
+
 test('an upload that vanishes after acceptance holds its delivery', async () => {
   await using world = await startWorld();
   const content = Buffer.from(letter('gone'));
