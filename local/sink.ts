@@ -97,9 +97,19 @@ export async function startSink(options: SinkOptions): Promise<Sink> {
       return { port, hosts, received: store.received, waitFor: store.waitFor, close };
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()));
+      if (hasCode(error, 'EADDRNOTAVAIL')) {
+        const aliases = hosts.map(({ address }) => `ifconfig lo0 alias ${address}`).join('; ');
+        throw new Error(`the loopback interface lacks the destinations' addresses; on macOS: ${aliases}`, {
+          cause: error,
+        });
+      }
       if (options.port !== 0 || tries === PORT_TRIES) throw error;
     }
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 interface Store {

@@ -162,6 +162,11 @@ test('the busy host greets every other connection with 421', async (t) => {
   assert.match((await (await dial(t, sink, '127.0.0.14')).reply()) ?? '', /^220 /);
 });
 
+test('addresses that the loopback interface lacks are told with the mend', async () => {
+  const host = { name: 'mx.sink.test', address: '192.0.2.77', plain: false, busy: false };
+  await assert.rejects(startSink({ port: 0, hosts: [host] }), /ifconfig lo0 alias 192\.0\.2\.77/);
+});
+
 test('a sink on a taken port says so and leaves nothing listening', async (t) => {
   const first = await sinkFor(t);
   await assert.rejects(startSink({ port: first.port }), { code: 'EADDRINUSE' });
