@@ -46,11 +46,15 @@ export interface ClientOverrides {
 /**
  * Endpoints and credentials come from the environment, as the SDK reads them. Ledger calls are not retried by the
  * SDK: a lost answer would come back as a failed condition, and the queue repeats what it must itself.
+ * Middleware can be added until a client's first call: from then on its stack is made up.
  */
 export function createClients(overrides: ClientOverrides = {}): Clients {
   const agent = { keepAlive: true, maxSockets: SOCKETS };
-  return {
+  // Most of a handler's CPU time is the SDK's: put together once, its middleware costs a fifth less.
+  const common = { cacheMiddleware: true };
+  const clients = {
     dynamodb: new DynamoDBClient({
+      ...common,
       maxAttempts: 1,
       requestHandler: {
         connectionTimeout: CONNECT_TIMEOUT_MS,
@@ -62,15 +66,32 @@ export function createClients(overrides: ClientOverrides = {}): Clients {
       ...overrides.dynamodb,
     }),
     s3: new S3Client({
+      ...common,
       requestHandler: { httpAgent: agent, httpsAgent: agent },
       // Otherwise the SDK signs the checksum of an empty body into upload URLs.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       ...overrides.s3,
     }),
-    sqs: new SQSClient({ ...overrides.sqs }),
+    sqs: new SQSClient({ ...common, ...overrides.sqs }),
   };
+  for (const name of IDLE_MIDDLEWARE) {
+    clients.dynamodb.middlewareStack.remove(name);
+    clients.s3.middlewareStack.remove(name);
+    clients.sqs.middlewareStack.remove(name);
+  }
+  return clients;
 }
+
+/**
+ * Filters each input and output for a log that goes nowhere; words the same User-Agent anew for each request; and
+ * passes Lambda's trace on to the queue, by which Lambda would take a delivery's retries for an endless loop.
+ */
+const IDLE_MIDDLEWARE = [
+  'loggerMiddleware',
+  'getUserAgentMiddleware',
+  'recursionDetectionMiddleware',
+] as const;
 
 export function createStores(
   clients: Clients,
