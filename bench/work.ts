@@ -44,7 +44,8 @@ export async function measureWork(
 ): Promise<WorkFigures> {
   const lines = LINES.map((line): Line => ({ ...line, values: new Map() }));
   for (let round = 0; round <= plan.rounds; round += 1) {
-    for (const subject of subjects) {
+    // In turns: neither always goes first.
+    for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
       const values = await measureRound(surroundings, subject.functions, mail, plan);
       if (round === 0) continue;
       for (const [index, line] of lines.entries()) {
