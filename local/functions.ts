@@ -13,7 +13,7 @@ import { QUEUE_LIMITS } from '../shared/aws/queue-limits.ts';
 import { type Clients, createStores, type Stores } from '../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../shared/aws/system.ts';
 import type { DeliverySettings } from '../shared/config/delivery-settings.ts';
-import { DEFAULT_TEMPO, scaleTempo, type Tempo } from '../shared/queue/tempo.ts';
+import { DEFAULT_TEMPO, scaleTempo, type Tempo, withRetrySettings } from '../shared/queue/tempo.ts';
 import type { Log } from '../shared/records/records.ts';
 import { DEFAULT_LIMITS } from '../shared/xfer/limits.ts';
 import type { ApiRoute } from './api-front.ts';
@@ -85,13 +85,5 @@ export function createFunctions(options: FunctionsOptions): Functions {
 
 /** The queue's times as the configuration has them, `speed` times as fast. */
 export function tempoOf(settings: DeliverySettings, speed: number): Tempo {
-  const tempo: Tempo = {
-    ...DEFAULT_TEMPO,
-    retryIntervalMs: settings.retryIntervalSeconds * 1_000,
-    maxRetryIntervalMs: settings.maxRetryIntervalSeconds * 1_000,
-    // `auto` derives a number from the expiration, which ends the message by itself.
-    maxRetries: typeof settings.maxRetries === 'number' ? settings.maxRetries : undefined,
-    expirationMs: settings.messageExpirationSeconds * 1_000,
-  };
-  return scaleTempo(tempo, speed);
+  return scaleTempo(withRetrySettings(DEFAULT_TEMPO, settings), speed);
 }

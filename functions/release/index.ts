@@ -1,6 +1,7 @@
 // Entry point of the release function: reads the environment, makes the clients, exports the handler.
 
 import { required } from '../../shared/aws/environment.ts';
+import { SPOOL_LIFETIME_DAYS } from '../../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { createClients, createStores } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
@@ -10,8 +11,8 @@ import { createReleaseHandler } from './handler.ts';
 
 const environment = required(process.env, ['TABLE_NAME', 'SPOOL_BUCKET', 'TIMERS_QUEUE_URL']);
 
-/** A stack's first run looks this far back: a schedule that was off for a day loses nothing. */
-const FIRST_LOOKBACK_MS = 24 * 3_600_000;
+/** A stack's first run looks back as far as content lives: a schedule that never ran before loses nothing. */
+const FIRST_LOOKBACK_MS = SPOOL_LIFETIME_DAYS * 24 * 3_600_000;
 
 const names = {
   table: environment('TABLE_NAME'),

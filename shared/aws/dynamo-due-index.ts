@@ -1,7 +1,7 @@
 // The `by-due` index and release's cursors. The index is eventually consistent: release only reads buckets that
 // nobody writes to any more, and reads each item itself before it acts on it.
 
-import { GetItemCommand, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { GetItemCommand, PutItemCommand, QueryCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import type { DueEntry, DueIndex } from '../queue/ports.ts';
 import type { DynamoOptions } from './dynamo-ledger.ts';
 import { type Attributes, parseItemKey } from './ledger-item.ts';
@@ -41,6 +41,30 @@ export function createDynamoDueIndex(options: Pick<DynamoOptions, 'client' | 'ta
         if (entries.length > 0) yield entries;
         start = page.LastEvaluatedKey;
       } while (start !== undefined);
+    },
+
+    async occupied() {
+      const buckets = new Set<string>();
+      let start: Attributes | undefined;
+      do {
+        const page = await storeCall('scanning the due index', () =>
+          client.send(
+            new ScanCommand({
+              TableName: table,
+              IndexName: byDue.name,
+              ProjectionExpression: '#bucket',
+              ExpressionAttributeNames: { '#bucket': byDue.partitionKey },
+              ...(start === undefined ? {} : { ExclusiveStartKey: start }),
+            }),
+          ),
+        );
+        for (const attributes of page.Items ?? []) {
+          const bucket = attributes[byDue.partitionKey]?.S;
+          if (bucket !== undefined) buckets.add(bucket);
+        }
+        start = page.LastEvaluatedKey;
+      } while (start !== undefined);
+      return buckets;
     },
 
     async readCursor(shard) {

@@ -79,6 +79,8 @@ export interface Cursor {
 /** The `by-due` index and release's place in it. */
 export interface DueIndex {
   entries(bucket: string, kind: DueEntry['kind']): AsyncIterable<readonly DueEntry[]>;
+  /** Names of all buckets that hold an entry: one scan, for a release that is far behind. */
+  occupied(): Promise<ReadonlySet<string>>;
   readCursor(shard: number): Promise<Cursor | undefined>;
   writeCursor(shard: number, cursor: Cursor): Promise<void>;
 }

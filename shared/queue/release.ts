@@ -61,6 +61,14 @@ export interface ReleaseSummary {
 /** While the queue shows more than this visible, its timers are late, not lost. */
 export const BACKLOG_VISIBLE = 10_000;
 
+/**
+ * A cursor further back than this was stopped for long: the buckets that hold anything are found by one scan, not
+ * by a query each. More than stragglers ever wait.
+ */
+const FAR_BEHIND_BUCKETS = 600;
+/** The index may lack what was written a moment ago: young buckets are always queried. */
+const YOUNG_BUCKETS = 2;
+
 const SHARD_WIDTH = 16;
 const ITEM_WIDTH = 25;
 
@@ -71,9 +79,14 @@ export async function releaseDue(deps: ReleaseDeps, deadlineMs: number): Promise
   const tally: Tally = { released: 0, stragglers: 0, orphans: 0, behind: 0, held: 0, owing: 0 };
   const backlog = await visible(deps);
   const shards = Array.from({ length: INDEX_SHARDS }, (_, shard) => shard);
+  let scan: Promise<ReadonlySet<string>> | undefined;
+  const occupied = () => {
+    scan ??= deps.due.occupied();
+    return scan;
+  };
   await inParallel(shards, SHARD_WIDTH, async (shard) => {
     try {
-      const done = await releaseShard(deps, shard, deadlineMs, backlog, tally);
+      const done = await releaseShard(deps, { shard, deadlineMs, backlog, occupied }, tally);
       if (!done) tally.behind += 1;
       const held = await count(deps, stateBucket('held', shard), 'held');
       const owing = await count(deps, stateBucket('owing', shard), 'owing');
@@ -96,33 +109,42 @@ export async function releaseDue(deps: ReleaseDeps, deadlineMs: number): Promise
 
 async function releaseShard(
   deps: ReleaseDeps,
-  shard: number,
-  deadlineMs: number,
-  backlog: number,
+  run: {
+    readonly shard: number;
+    readonly deadlineMs: number;
+    readonly backlog: number;
+    readonly occupied: () => Promise<ReadonlySet<string>>;
+  },
   tally: Tally,
 ): Promise<boolean> {
   const nowMs = deps.clock.nowMs();
   const first = bucketNumber(nowMs - deps.lookbackMs, deps.tempo);
-  const before = await deps.due.readCursor(shard);
-  const cursor = before ?? { parkedBucket: first, guardedBucket: first };
+  const before = await deps.due.readCursor(run.shard);
   const present = bucketNumber(nowMs, deps.tempo);
-  const go = () => deps.clock.nowMs() < deadlineMs;
+  let { parkedBucket, guardedBucket } = before ?? { parkedBucket: first, guardedBucket: first };
+  const farBehind = present - Math.min(parkedBucket, guardedBucket) > FAR_BEHIND_BUCKETS;
+  const occupied = farBehind ? await run.occupied() : undefined;
+  const go = () => deps.clock.nowMs() < run.deadlineMs;
+  const isEmpty = (bucket: number) =>
+    bucket < present - YOUNG_BUCKETS && occupied?.has(bucketName(bucket, run.shard)) === false;
 
-  let { parkedBucket, guardedBucket } = cursor;
   // The coming bucket too: SQS delays a timer to its exact second.
   while (go() && parkedBucket < present + 1) {
-    if (!(await releaseParked(deps, bucketName(parkedBucket + 1, shard), tally))) break;
-    parkedBucket += 1;
+    const bucket = parkedBucket + 1;
+    if (!isEmpty(bucket) && !(await releaseParked(deps, bucketName(bucket, run.shard), tally))) break;
+    parkedBucket = bucket;
   }
   while (go() && guardedBucket < present - 1) {
-    const bucketAgeMs = nowMs - (guardedBucket + 1) * deps.tempo.bucketMs;
-    const mayResend = backlog <= BACKLOG_VISIBLE || bucketAgeMs > deps.tempo.stragglerPatienceMs;
-    if (!(await sweepGuarded(deps, bucketName(guardedBucket + 1, shard), mayResend, tally))) break;
-    guardedBucket += 1;
+    const bucket = guardedBucket + 1;
+    const bucketAgeMs = nowMs - bucket * deps.tempo.bucketMs;
+    const mayResend = run.backlog <= BACKLOG_VISIBLE || bucketAgeMs > deps.tempo.stragglerPatienceMs;
+    const name = bucketName(bucket, run.shard);
+    if (!isEmpty(bucket) && !(await sweepGuarded(deps, name, mayResend, tally))) break;
+    guardedBucket = bucket;
   }
   const after: Cursor = { parkedBucket, guardedBucket };
   const moved = parkedBucket !== before?.parkedBucket || guardedBucket !== before?.guardedBucket;
-  if (moved) await deps.due.writeCursor(shard, after);
+  if (moved) await deps.due.writeCursor(run.shard, after);
   return parkedBucket >= present + 1 && guardedBucket >= present - 1;
 }
 
@@ -145,19 +167,20 @@ async function releaseParked(deps: ReleaseDeps, bucket: string, tally: Tally): P
       if (sent[index] !== true) return false;
       tally.released += 1;
       const guard = guardAtMs(Math.max(item.delivery.dueAtMs, nowMs), deps.limits, deps.tempo);
-      await deps.ledger.write(revised(item, { parked: false, guardAtMs: guard, sentAtMs: nowMs }));
-      return true;
+      return deps.ledger.write(revised(item, { parked: false, guardAtMs: guard, sentAtMs: nowMs }));
     });
-    done &&= guarded.every((moved) => moved);
     // A chunk whose commit is missing goes under a guard: the sweep knows what to do with it.
-    await inParallel(orphans, ITEM_WIDTH, ({ item }) =>
+    const swept = await inParallel(orphans, ITEM_WIDTH, ({ item }) =>
       deps.ledger.write(revised(item, { parked: false, guardAtMs: nowMs + 2 * deps.tempo.bucketMs })),
     );
+    // Whoever was faster may have left the entry where it stands: the bucket is read again.
+    done &&= [...guarded, ...swept].every((moved) => moved);
   }
   return done;
 }
 
-// Guarded entries whose bucket has passed and that still stand there have made no news for too long.
+// Guarded entries whose bucket has passed and that still stand there have made no news for too long. True when none
+// stands there any more: where a write was refused, the bucket is read again, whatever the faster one did.
 async function sweepGuarded(
   deps: ReleaseDeps,
   bucket: string,
@@ -173,8 +196,7 @@ async function sweepGuarded(
       if (!isCommitted(item, commit)) return sweepOrphan(deps, item, commit, nowMs, tally);
       if (hasLiveLease(item.delivery, nowMs)) {
         const untilMs = item.delivery.lease?.untilMs ?? nowMs;
-        await deps.ledger.write(revised(item, { guardAtMs: guardAtMs(untilMs, deps.limits, deps.tempo) }));
-        return true;
+        return deps.ledger.write(revised(item, { guardAtMs: guardAtMs(untilMs, deps.limits, deps.tempo) }));
       }
       return mayResend && resend(deps, item, nowMs, tally);
     });
@@ -190,7 +212,7 @@ async function resend(deps: ReleaseDeps, item: DeliveryItem, nowMs: number, tall
     guardAtMs: nowMs + deps.tempo.stragglerResendMs,
     sentAtMs: nowMs,
   });
-  if (!(await deps.ledger.write(marked))) return true;
+  if (!(await deps.ledger.write(marked))) return false;
   tally.stragglers += 1;
   deps.log.notice({
     level: 'warn',
@@ -215,8 +237,7 @@ async function sweepOrphan(
 ): Promise<boolean> {
   const oldAtMs = item.delivery.facts.acceptedAtMs + deps.tempo.orphanAfterMs;
   if (oldAtMs > nowMs) {
-    await deps.ledger.write(revised(item, { guardAtMs: Math.max(oldAtMs, nowMs + deps.tempo.bucketMs) }));
-    return true;
+    return deps.ledger.write(revised(item, { guardAtMs: Math.max(oldAtMs, nowMs + deps.tempo.bucketMs) }));
   }
   // The id is ruled out first: a commit that is on its way finds the bar, not a missing chunk.
   if (commit === undefined && !(await deps.ledger.write(barItem(item.key, item.generation, nowMs))))
@@ -233,10 +254,10 @@ async function sweepOrphan(
     commit.commit.state !== 'committed' &&
     commit.generation === item.generation
   ) {
-    await finishChunks(deps, [item], commit, nowMs);
-    return true;
+    return finishChunks(deps, [item], commit, nowMs);
   }
-  if (await deps.ledger.remove(item)) await dropContent(deps, item);
+  if (!(await deps.ledger.remove(item))) return false;
+  await dropContent(deps, item);
   return true;
 }
 
