@@ -124,21 +124,23 @@ function barredAgain(item: LedgerItem, commit: Commit, nowMs: number): LedgerIte
   };
 }
 
-/** Chunks of a message that was ruled out end as withdrawn, and their content goes. */
+/** Chunks of a message that was ruled out end as withdrawn, and their content goes. False: one has changed. */
 export async function finishChunks(
   deps: Pick<WithdrawDeps, 'ledger' | 'users' | 'spool' | 'clock' | 'log'>,
   items: readonly LedgerItem[],
   commitItem: LedgerItem,
   nowMs: number,
-): Promise<void> {
+): Promise<boolean> {
   const chunks = items.filter(isDeliveryItem).filter((item) => item.generation === commitItem.generation);
-  await inParallel(chunks, 25, async (item) => {
+  const ended = await inParallel(chunks, 25, async (item) => {
     const open = item.delivery.state === 'open';
     const after = open ? withdrawn(item, nowMs) : item;
-    if (open && !(await deps.ledger.write(after))) return;
+    if (open && !(await deps.ledger.write(after))) return false;
     logWithdrawn(deps.log, after);
     await dropContent(deps, after);
+    return true;
   });
+  return ended.every((each) => each);
 }
 
 // An attempt's lease marks the delivery for good. Any other lease is a withdrawal's: of two that are under way
