@@ -98,6 +98,7 @@ export async function commitMessage(
       if (!(await registerUsers(deps, incoming, plan, known))) continue;
       if (spool !== undefined && plan.commit !== undefined && !(await isStillThere(spool, incoming))) {
         if (inDoubt) return { kind: 'doubt' };
+        await forgetUsers(deps, incoming, known);
         return { kind: 'refused', reply: UPLOAD_MISSING, idReused: false, users };
       }
       if (!(await allWritten(plan.chunks, write, patience))) continue;
@@ -153,6 +154,15 @@ async function isStillThere(spool: Spool, { content }: Incoming): Promise<boolea
   const stream = await spool.open(content.key, content.offset, 1);
   stream?.destroy();
   return stream !== undefined;
+}
+
+async function forgetUsers(
+  deps: CommitDeps,
+  { content }: Incoming,
+  counted: ReadonlySet<string>,
+): Promise<void> {
+  const none = await deps.users.remove(content.key, [...counted], deps.clock.nowMs());
+  if (none) await deps.users.forget(content.key);
 }
 
 /** The count outlives every delivery that it counts; the bucket's lifecycle ends the object itself. */
