@@ -39,6 +39,8 @@ export class Release extends Construct {
       ['dynamodb:Query'],
       [stores.table.tableArn, ...INDEXES.map((index) => `${stores.table.tableArn}/index/${index.name}`)],
     );
+    // A run that is far behind finds the buckets that hold anything by one scan.
+    release.allow(['dynamodb:Scan'], [`${stores.table.tableArn}/index/${INDEXES[0].name}`]);
     release.allow(['sqs:SendMessage', 'sqs:GetQueueAttributes'], [timers.queue.queueArn]);
 
     // Neither Lambda nor EventBridge repeats a run: they would pile up behind one that is slow.

@@ -55,6 +55,7 @@ test('release reads the indexes, works the ledger, sends timers and drops conten
     ['s3:DeleteObject', 'StoresSpool.Arn/*'],
     ['dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem', 'StoresLedger.Arn'],
     ['dynamodb:Query', 'StoresLedger.Arn StoresLedger.Arn/index/by-due StoresLedger.Arn/index/by-domain'],
+    ['dynamodb:Scan', 'StoresLedger.Arn/index/by-due'],
     ['sqs:SendMessage sqs:GetQueueAttributes', 'TimersQueue.Arn'],
   ]);
 });
