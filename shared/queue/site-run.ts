@@ -55,23 +55,43 @@ export async function runSite(
   const late: Task[] = [];
   let unreachable: SiteFailure | undefined;
   let startedCount = 0;
+  /** Workers that have a session or are opening one. */
+  let connected = 0;
 
   const worker = async () => {
     let session: SmtpSession | undefined;
     let carried = 0;
+    const leave = async () => {
+      if (session === undefined) return;
+      connected -= 1;
+      await session.quit();
+      session = undefined;
+    };
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
       if (!mayStart(deps, run, task)) {
         late.push(task);
         continue;
       }
       if (session === undefined || !session.usable || carried >= deps.deliveriesPerSession) {
-        await session?.quit();
-        session = undefined;
+        await leave();
         carried = 0;
         if (unreachable === undefined) {
+          connected += 1;
           const opened = await openAny(deps, site.hops, run.signal);
           if (opened.kind === 'opened') session = opened.session;
-          else unreachable = opened;
+          else connected -= 1;
+          // A site that takes no further session is not out of reach: those that it took carry the rest.
+          if (opened.kind === 'failed' && connected > 0) {
+            waiting.unshift(task);
+            return;
+          }
+          if (opened.kind === 'failed') unreachable = opened;
+        }
+        // Opening may have taken minutes, and a reply to the final dot must still find us here.
+        const inTime = session === undefined ? !run.signal.aborted : mayFinish(deps, run, task);
+        if (!inTime) {
+          late.push(task);
+          continue;
         }
       }
       startedCount += 1;
@@ -82,7 +102,7 @@ export async function runSite(
           : sessionDialogue(deps, run, site.name, session);
       settle(task, await attemptDelivery(deps, run, task, dialogue));
     }
-    await session?.quit();
+    await leave();
   };
 
   await Promise.all(Array.from({ length: Math.min(deps.sessionsPerSite, site.tasks.length) }, worker));
@@ -184,11 +204,10 @@ async function openAny(
 }
 
 function mayStart(deps: AttemptDeps, run: SiteRun, task: Task): boolean {
-  const nowMs = deps.clock.nowMs();
+  return deps.clock.nowMs() < run.startedAtMs + START_WINDOW_MS && mayFinish(deps, run, task);
+}
+
+function mayFinish(deps: AttemptDeps, run: SiteRun, task: Task): boolean {
   const bodyMs = (task.timer.sizeBytes / SLOWEST_BODY_BYTES_PER_SECOND) * 1_000;
-  return (
-    !run.signal.aborted &&
-    nowMs < run.startedAtMs + START_WINDOW_MS &&
-    nowMs + bodyMs + FINAL_REPLY_MS < run.deadlineMs
-  );
+  return !run.signal.aborted && deps.clock.nowMs() + bodyMs + FINAL_REPLY_MS < run.deadlineMs;
 }
