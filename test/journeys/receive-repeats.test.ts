@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Stores } from '../../shared/aws/stores.ts';
+import { startHaltedDelivery } from './halted-delivery.ts';
 import { assertQuiet, inventory, NOTHING } from './inventory.ts';
 import {
   advanceTo,
@@ -17,7 +17,7 @@ import {
   steady,
   told,
 } from './transfers.ts';
-import { startWorld, type World, type WorldOptions } from './world.ts';
+import { startWorld, type World } from './world.ts';
 
 function verdict(id: string, status: 'accepted' | 'duplicate') {
   return { status: 200, body: { messages: [{ id, status }] } };
@@ -25,29 +25,6 @@ function verdict(id: string, status: 'accepted' | 'duplicate') {
 
 function refusal(body: unknown): unknown {
   return typeof body === 'object' && body !== null && 'messages' in body ? body.messages : undefined;
-}
-
-/** A world whose delivery waits with its content in hand until `go` is called: its lease is taken. */
-async function startHalting(options: WorldOptions = {}) {
-  const leased = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  const wrap = (stores: Stores, role: string): Stores =>
-    role !== 'deliver'
-      ? stores
-      : {
-          ...stores,
-          spool: {
-            ...stores.spool,
-            open: async (key, offset, sizeBytes) => {
-              const stream = await stores.spool.open(key, offset, sizeBytes);
-              leased.resolve();
-              await gate.promise;
-              return stream;
-            },
-          },
-        };
-  const world = await startWorld({ ...options, wrap });
-  return { world, leased: leased.promise, go: gate.resolve };
 }
 
 async function onlyOnce(world: World, id: string, address: string): Promise<void> {
@@ -82,16 +59,14 @@ test('a transfer repeated before its delivery is a duplicate, and delivered once
 });
 
 test('a transfer repeated during its attempt is a duplicate, and delivered once', async () => {
-  const { world, leased, go } = await startHalting();
-  await using _ = world;
+  await using halted = await startHaltedDelivery();
+  const { world } = halted;
   const body = message('during', ['anyone@ok.test']);
   await world.post(body);
-  const delivering = world.deliver();
-  await leased;
+  await halted.begin();
   assert.deepEqual(await world.post(body), verdict('during', 'duplicate'));
   assert.equal((await inventory(world)).timers, 1, 'a leased delivery gets no second timer');
-  go();
-  await delivering;
+  await halted.finish();
   await onlyOnce(world, 'during', 'anyone@ok.test');
 });
 

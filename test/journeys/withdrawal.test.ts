@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Stores } from '../../shared/aws/stores.ts';
+import { startHaltedDelivery } from './halted-delivery.ts';
 import { assertQuiet, inventory } from './inventory.ts';
 import {
   advanceTo,
@@ -105,33 +105,16 @@ test('a withdrawal of several deliveries takes all of them back', async () => {
 });
 
 test('a withdrawal during the first attempt comes too late: 409, and the message is delivered', async () => {
-  const leased = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  const wrap = (stores: Stores, role: string): Stores =>
-    role !== 'deliver'
-      ? stores
-      : {
-          ...stores,
-          spool: {
-            ...stores.spool,
-            open: async (key, offset, sizeBytes) => {
-              leased.resolve();
-              await gate.promise;
-              return stores.spool.open(key, offset, sizeBytes);
-            },
-          },
-        };
-  await using world = await startWorld({ wrap });
+  await using halted = await startHaltedDelivery();
+  const { world } = halted;
   await world.post(message('during', ['a@ok.test']));
-  const delivering = world.deliver();
-  await leased.promise;
+  await halted.begin();
   const { status, type, body } = await withdraw(world, 'during');
   assert.equal(status, 409);
   assert.equal(type, 'application/problem+json');
   const { code, id, state } = Object(body);
   assert.deepEqual({ code, id, state }, { code: 'not-withdrawn', id: 'during', state: 'open' });
-  gate.resolve();
-  await delivering;
+  await halted.finish();
   assert.deepEqual(arrived(world, 'a@ok.test'), [letter('during')]);
   await assertQuiet(world);
 });
