@@ -27,12 +27,12 @@ export function createSqsTimers(options: {
   const { client, queueUrl, clock } = options;
   let known: { readonly depth: QueueDepth; readonly atMs: number } | undefined;
 
-  const deletes = gather<string>(SQS_MAX_BATCH_ENTRIES, async (receipts) => {
+  const deletes = gather<string, true>(SQS_MAX_BATCH_ENTRIES, async (receipts) => {
     const Entries = receipts.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
     const { Failed } = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
     return verdicts(receipts.length, Failed);
   });
-  const hides = gather<{ receipt: string; seconds: number }>(SQS_MAX_BATCH_ENTRIES, async (waits) => {
+  const hides = gather<{ receipt: string; seconds: number }, true>(SQS_MAX_BATCH_ENTRIES, async (waits) => {
     const Entries = waits.map(({ receipt, seconds }, index) => ({
       Id: String(index),
       ReceiptHandle: receipt,
@@ -50,8 +50,12 @@ export function createSqsTimers(options: {
       const sent = await inParallel(batches, SEND_WIDTH, (batch) => sendBatch(client, queueUrl, batch));
       return sent.flat();
     },
-    hide: (receipt, seconds) => storeCall('hiding a timer', () => hides({ receipt, seconds })),
-    delete: (receipt) => storeCall('deleting a timer', () => deletes(receipt)),
+    async hide(receipt, seconds) {
+      await storeCall('hiding a timer', () => hides({ receipt, seconds }));
+    },
+    async delete(receipt) {
+      await storeCall('deleting a timer', () => deletes(receipt));
+    },
     async depth() {
       const nowMs = clock.nowMs();
       if (known !== undefined && nowMs - known.atMs < DEPTH_FRESH_MS && nowMs >= known.atMs)
@@ -106,8 +110,8 @@ async function sendBatch(
 function verdicts(
   count: number,
   failed: readonly { readonly Id?: string | undefined; readonly Code?: string | undefined }[] | undefined,
-): (StoreError | undefined)[] {
-  const results = Array.from({ length: count }, (): StoreError | undefined => undefined);
+): (true | StoreError)[] {
+  const results = Array.from({ length: count }, (): true | StoreError => true);
   for (const entry of failed ?? []) {
     results[Number(entry.Id)] = new StoreError('not-applied', `SQS: ${entry.Code ?? 'failed'}`);
   }
