@@ -179,7 +179,7 @@ export function formatAssumptions(costs: readonly Cost[]): string {
       `(medians), ${format(timersPerInvocation, 0)} timers an invocation, items of ${format(itemBytes, 0)} bytes.`,
   );
   return [
-    `Assumed: ${SIZE_BYTES / 1_024} KB a message, one recipient, ${ATTEMPTS} attempts; destinations ${ROUND_TRIP_MS} ms away (round trip);`,
+    `Assumed: ${SIZE_BYTES / 1_024} KB a message, one recipient, ${ATTEMPTS} attempts; destinations ${ROUND_TRIP_MS} ms away (mean round trip);`,
     `DynamoDB answers in ${LATENCY.dynamodbMs} ms, S3 in ${LATENCY.s3Ms} ms, SQS in ${LATENCY.sqsMs} ms; both functions have ${MEMORY_MB.deliver} MB, which is`,
     `${format(MEMORY_MB.deliver / MEMORY_MB_PER_CPU, 2)} of a core, and stay warm; ${PLATFORM_LOG_BYTES} bytes of log an invocation and ${ACCESS_LOG_BYTES} a request come on top of ours.`,
     ...seen,
