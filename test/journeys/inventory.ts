@@ -2,7 +2,7 @@
 // refused, that nothing is left of what has ended, and to take something away by hand.
 
 import assert from 'node:assert/strict';
-import { type AttributeValue, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { type EmulatorClients, emulatorClients } from '../../local/clients.ts';
@@ -48,19 +48,6 @@ export async function assertQuiet(world: World): Promise<void> {
   assert.deepEqual({ objects, timers }, { objects: [], timers: 0 });
   const counts = items.filter((item) => item.startsWith('o#'));
   assert.deepEqual(counts, [], 'an object is counted that is gone');
-}
-
-/** What DynamoDB holds under a key, attribute by attribute. */
-export async function rawItem(
-  world: World,
-  partition: string,
-): Promise<Readonly<Record<string, AttributeValue>> | undefined> {
-  return withClients(world, async ({ dynamodb }) => {
-    const { Items } = await dynamodb.send(
-      new ScanCommand({ TableName: world.endpoints.table, ConsistentRead: true }),
-    );
-    return Items?.find(({ pk }) => pk?.S === partition);
-  });
 }
 
 export async function removeObject(world: World, key: string): Promise<void> {
