@@ -13,7 +13,7 @@ import { Readable, Transform } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { Envelope, Recipient } from '../message/envelope.ts';
-import { classifySilence, silence } from './classify.ts';
+import { classifySilence, letsGoOn, silence } from './classify.ts';
 import type { RecipientOutcome, SmtpContent, SmtpSession, SmtpTarget } from './client.ts';
 import type { DialogueWatch } from './dialogue-watch.ts';
 import { NO_EXTENSIONS, parseEhlo } from './ehlo.ts';
@@ -97,10 +97,12 @@ export function createNodemailerSession(dialogue: Dialogue): SmtpSession {
     if (contentError !== undefined) throw contentError;
 
     const replies = [...watch.replies()];
-    const answered = replies.at(-1)?.stage;
+    const last = replies.at(-1);
+    const wasTaken = last?.stage === 'final' && letsGoOn('final', last.reply);
     // Half a message is on the wire: nothing but its end could follow.
-    if (answered === 'content') dialogue.hangUp();
-    else if (answered !== 'final' && !dialogue.isEnded()) await reset();
+    if (last?.stage === 'content') dialogue.hangUp();
+    // Also after a refusal of the content: Postfix keeps the transaction open then, and refuses the next MAIL.
+    else if (!wasTaken && !dialogue.isEnded()) await reset();
     return settleTransaction(plan.spoken.length, {
       replies,
       finalDotSent,

@@ -148,6 +148,8 @@ test('a peer that asks for content although it refused every recipient gets none
     S: 354 Go on
     C: .
     S: 554 5.5.1 No valid recipients
+    C: RSET
+    S: 250 Ok
     C: QUIT
     S: 221 Bye
   `);
@@ -178,7 +180,7 @@ test('a refused DATA is the outcome of the accepted recipients only', async () =
   await peer.played();
 });
 
-test('a message refused after the final dot is refused for the accepted recipients', async () => {
+test('a message refused after the final dot is refused for the accepted recipients, and the session is reset', async () => {
   await using peer = await startScriptedPeer(`
     ${greeted()}
     ${ENVELOPE}
@@ -186,6 +188,8 @@ test('a message refused after the final dot is refused for the accepted recipien
     S: 354 Go on
     C: (content)
     S: 554 5.7.1 Spam
+    C: RSET
+    S: 250 Ok
     C: QUIT
     S: 221 Bye
   `);
