@@ -18,7 +18,7 @@ const MAX_BODY_BYTES = 10 * 1024 * 1024;
 const MAX_HEADER_BYTES = 10_240;
 
 export interface ApiRoute {
-  /** `POST /delay_message/{id}`: method, space, path; a segment in braces matches any one segment. */
+  /** `POST /delay_message/{id}`: method, space, path; a segment in braces matches any one segment. Or `$default`. */
   readonly key: string;
   readonly authorizer: 'iam' | 'none';
 }
@@ -177,14 +177,19 @@ interface MatchedRoute extends ApiRoute {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** A route without braces wins over one with. */
+/** A route without braces wins over one with; `$default` takes what no other does. */
 function matchRoute(routes: readonly ApiRoute[], method: string, path: string): MatchedRoute | undefined {
   const matches = routes.flatMap((route) => {
     const [routeMethod, pattern = ''] = route.key.split(' ');
     const parameters = routeMethod === method ? matchPath(pattern, path) : undefined;
     return parameters === undefined ? [] : [{ ...route, parameters }];
   });
-  return matches.find((match) => Object.keys(match.parameters).length === 0) ?? matches[0];
+  const fallback = routes.find((route) => route.key === '$default');
+  return (
+    matches.find((match) => Object.keys(match.parameters).length === 0) ??
+    matches[0] ??
+    (fallback === undefined ? undefined : { ...fallback, parameters: {} })
+  );
 }
 
 function matchPath(pattern: string, path: string): Record<string, string> | undefined {

@@ -25,6 +25,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   { key: 'DELETE /delay_message/{id}', authorizer: 'none' },
   { key: 'POST /api/xfer/inject/v1', authorizer: 'none' },
   { key: 'GET /health', authorizer: 'none' },
+  { key: '$default', authorizer: 'none' },
 ];
 
 /** Where mail leaves to. */

@@ -8,6 +8,8 @@ import {
   HttpApi,
   HttpMethod,
   HttpNoneAuthorizer,
+  HttpRoute,
+  HttpRouteKey,
   HttpStage,
   LogGroupLogDestination,
   PayloadFormatVersion,
@@ -72,6 +74,13 @@ export class Api extends Construct {
       api.addRoutes({ path, methods: [method], integration, authorizer: senders });
     }
     api.addRoutes({ path: HEALTH.path, methods: [HEALTH.method], integration, authorizer: open });
+    // Everything else: the function says in a problem document what the API takes, and never looks at a body.
+    new HttpRoute(this, 'Elsewhere', {
+      httpApi: api,
+      routeKey: HttpRouteKey.DEFAULT,
+      integration,
+      authorizer: open,
+    });
 
     const accessLog = new LogGroup(this, 'AccessLog', { retention: LOG_RETENTION, removalPolicy });
     const stage = new HttpStage(this, 'Stage', {

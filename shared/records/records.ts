@@ -106,7 +106,7 @@ export function deliveryRecord(
   const { key, facts } = context;
   return {
     type,
-    event_id: eventId(type, context, recipient),
+    event_id: eventId(type, context, recipient, extra.nextDueMs),
     id: key.id,
     credential: key.credential,
     sender: facts.sender,
@@ -143,12 +143,17 @@ export function deliveryRecord(
   };
 }
 
-const ONCE_PER_ATTEMPT: ReadonlySet<RecordType> = new Set(['TransientFailure', 'Uncertain', 'Delayed']);
+const ONCE_PER_ATTEMPT: ReadonlySet<RecordType> = new Set(['TransientFailure', 'Uncertain']);
 
-// Everything else happens once per recipient, whatever attempt brought it.
-function eventId(type: RecordType, context: RecordContext, recipient: string): string {
+// A postponement is told apart by the time it ends; all but attempts and postponements happen once per recipient.
+function eventId(
+  type: RecordType,
+  context: RecordContext,
+  recipient: string,
+  nextDueMs: number | undefined,
+): string {
   const { key, generation } = context;
-  const attempt = ONCE_PER_ATTEMPT.has(type) ? context.attempts : 0;
+  const attempt = ONCE_PER_ATTEMPT.has(type) ? context.attempts : type === 'Delayed' ? nextDueMs : 0;
   return createHash('sha256')
     .update(JSON.stringify([type, key.credential, key.id, key.chunk, generation, attempt, recipient]))
     .digest('base64url')

@@ -72,6 +72,8 @@ export interface World extends AsyncDisposable {
   readonly records: readonly LogRecord[];
   readonly notices: readonly Notice[];
   readonly stores: Stores;
+  /** How deliver reaches the sink. */
+  readonly egress: ReturnType<typeof createEgress>;
   readonly clock: MovedClock;
   readonly endpoints: EmulatorEndpoints;
   /** One message as JSON; the answer's status and parsed body. */
@@ -205,6 +207,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     records,
     notices,
     stores,
+    egress,
     clock,
     endpoints: emulators,
     async post(message) {
@@ -259,6 +262,7 @@ function startFront(
       { key: 'DELETE /delay_message/{id}', authorizer },
       { key: 'POST /api/xfer/inject/v1', authorizer },
       { key: 'GET /health', authorizer: 'none' },
+      { key: '$default', authorizer: 'none' },
     ],
   });
 }
