@@ -7,7 +7,7 @@ import { SELF_SIGNED } from '../dialogs/self-signed.ts';
 import { fieldsBefore, TRACE } from './arrival.ts';
 import { startExim } from './exim.ts';
 import { startNsd } from './name-servers.ts';
-import { startGreylist } from './policy-service.ts';
+import { createGreylist, startPolicyService } from './policy-service.ts';
 import { startPostfix } from './postfix.ts';
 import { startReceiver } from './receiver.ts';
 import { handOver } from './transfer.ts';
@@ -16,11 +16,13 @@ const SENDER = 'alice@sender.test';
 /** Whose contents both defer once, at the final dot. */
 const SLOW_SENDER = 'slow@sender.test';
 
-const MAILBOXES = ['plain', 'octets', 'later', 'one', 'two', 'slow', 'mega', 'ten-mega', 'jürgen'];
+/** More than there are sessions to a destination. */
+const CROWD = Array.from({ length: 12 }, (_, index) => `crowd-${index}`);
+const MAILBOXES = ['plain', 'octets', 'later', 'one', 'two', 'slow', 'mega', 'ten-mega', 'jürgen', ...CROWD];
 
 test('mail to real servers', { concurrency: true }, async (context) => {
   await using servers = new AsyncDisposableStack();
-  const greylist = await startGreylist(servers, 1);
+  const greylist = await startPolicyService(servers, createGreylist().policy);
   const dns = await startNsd(servers, '127.0.0.53', {
     'postfix.test': '@ MX 10 mx\nmx A 127.0.0.20',
     'exim.test': '@ MX 10 mx\nmx A 127.0.0.30',
@@ -34,7 +36,7 @@ test('mail to real servers', { concurrency: true }, async (context) => {
       mailboxes: MAILBOXES.map((name) => `${name}@postfix.test`),
       main: {
         smtpd_restriction_classes: 'greylist',
-        greylist: greylist.restriction,
+        greylist,
         smtpd_recipient_restrictions: 'check_recipient_access inline:{later@postfix.test=greylist}',
         smtpd_end_of_data_restrictions: `check_sender_access inline:{${SLOW_SENDER}=greylist}`,
         smtpd_tls_security_level: 'may',
@@ -64,7 +66,7 @@ tls_privatekey = $config_dir/key.pem
   defer
     message = 4.7.1 Not now, come back later
     senders = ${SLOW_SENDER}
-    !ratelimit = 1.5 / 1h / strict / content of $sender_address
+    !ratelimit = 1.5 / 1h / strict / content of $h_subject:
 `,
     }),
   ]);
@@ -80,7 +82,7 @@ tls_privatekey = $config_dir/key.pem
   ];
   /** The only mail of the recipient; checks that it is our trace and then these octets. */
   const arrived = async (recipient: string, content: Buffer): Promise<readonly string[]> => {
-    await receiver.told(recipient, 'Delivery');
+    await receiver.delivered(recipient);
     const server = recipient.endsWith('@exim.test') ? exim : postfix;
     const [mail = Buffer.alloc(0), ...doubles] = await server.mailbox(recipient);
     assert.equal(doubles.length, 0);
@@ -134,6 +136,23 @@ tls_privatekey = $config_dir/key.pem
         await arrived(recipient, content);
         assert.deepEqual(verdicts(recipient), ['XferIn', 'TransientFailure 451 4.7.1 final', taken]);
       }),
+
+      context.test(
+        `a content that ${mta} defers does no harm to the next message of its session`,
+        async () => {
+          await Promise.all(
+            CROWD.map((name, index) =>
+              handOver(receiver.url, {
+                id: `${name}-${mta}`,
+                sender: index % 2 === 0 ? SLOW_SENDER : SENDER,
+                recipients: [`${name}@${domain}`],
+                content: letter(name),
+              }),
+            ),
+          );
+          for (const name of CROWD) await arrived(`${name}@${domain}`, letter(name));
+        },
+      ),
 
       context.test(`each recipient at ${mta} has its own end`, async () => {
         const content = letter('mixed');

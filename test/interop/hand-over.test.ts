@@ -1,12 +1,15 @@
-// The whole way, with real programs at both ends: Postfix hands mail over, Postfix and Exim receive it later.
+// The whole way, with real programs at both ends: a Postfix that is set up as docs/sidecar.md says hands mail over,
+// Postfix and Exim receive it later. All of them ask the same name server.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
+import { connectRaw } from '../dialogs/sidecar-smtp-client.ts';
 import { fieldNames, fieldsBefore, TRACE } from './arrival.ts';
 import { startExim } from './exim.ts';
 import { startNsd } from './name-servers.ts';
-import { startGreylist } from './policy-service.ts';
+import { createGreylist, startPolicyService } from './policy-service.ts';
 import { startPostfix } from './postfix.ts';
 import { startReceiver } from './receiver.ts';
 import { example, startSidecar } from './sidecar.ts';
@@ -28,7 +31,8 @@ const GREYLIST_ONCE = `
 
 test('mail that a Postfix hands over', async (context) => {
   await using servers = new AsyncDisposableStack();
-  const greylist = await startGreylist(servers, 1);
+  const greylist = createGreylist();
+  const policy = await startPolicyService(servers, greylist.policy);
   const dns = await startNsd(servers, '127.0.0.53', {
     'postfix.test': '@ MX 10 mx\nmx A 127.0.0.20',
     'exim.test': '@ MX 10 mx\nmx A 127.0.0.30',
@@ -44,25 +48,22 @@ test('mail that a Postfix hands over', async (context) => {
   const [sender, postfix, exim] = await Promise.all([
     startPostfix(servers, {
       name: 'mx1.sender.test',
-      address: '127.0.0.10',
-      main: {
-        smtp_fallback_relay: `[127.0.0.1]:${toDelayed.port}`,
-        transport_maps: 'texthash:$config_directory/transport',
-        relay_destination_recipient_limit: '1',
-      },
-      files: {
-        transport: `postfix.test smtp:[127.0.0.20]
-exim.test smtp:[127.0.0.30]
-gmail.com relay:[127.0.0.1]:${domains.port}
-`,
-      },
+      address: '127.0.0.1',
+      port: 10_025,
+      append: documentedSettings([toDelayed.port, domains.port]),
     }),
     startPostfix(servers, {
       name: 'mx.postfix.test',
       address: '127.0.0.20',
       port: 10_025,
-      mailboxes: ['bob@postfix.test', 'carol@gmail.com', 'dave@gmail.com'],
-      main: { smtpd_recipient_restrictions: greylist.restriction, smtpd_discard_ehlo_keywords: 'chunking' },
+      mailboxes: [
+        'bob@postfix.test',
+        'erin@postfix.test',
+        'frank@postfix.test',
+        'carol@gmail.com',
+        'dave@gmail.com',
+      ],
+      main: { smtpd_recipient_restrictions: policy, smtpd_discard_ehlo_keywords: 'chunking' },
     }),
     startExim(servers, {
       name: 'mx.exim.test',
@@ -85,7 +86,7 @@ gmail.com relay:[127.0.0.1]:${domains.port}
       await sender.logged(
         /to=<bob@postfix\.test>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:\d+, .* dsn=2\.0\.0, status=sent \(250 2\.0\.0 \S+ accepted\)/,
       );
-      await receiver.told('bob@postfix.test', 'Delivery');
+      await receiver.delivered('bob@postfix.test');
       const [mail = NOTHING] = await postfix.mailbox('bob@postfix.test');
 
       // What the first Postfix emitted: its own trace, and the letter as it was written.
@@ -128,7 +129,7 @@ gmail.com relay:[127.0.0.1]:${domains.port}
     const before = toDelayed.contents().length;
     await submitted(['erin@exim.test'], content);
     await sender.logged(/to=<erin@exim\.test>, .* status=sent \(250 2\.0\.0 \S+ accepted\)/);
-    await receiver.told('erin@exim.test', 'Delivery');
+    await receiver.delivered('erin@exim.test');
     const [mail = NOTHING, ...doubles] = await exim.mailbox('erin@exim.test');
     assert.equal(doubles.length, 0);
 
@@ -162,7 +163,7 @@ gmail.com relay:[127.0.0.1]:${domains.port}
             `to=<${recipient}>, relay=.*:${domains.port}, .* status=sent \\(250 2\\.0\\.0 \\S+ accepted\\)`,
           ),
         );
-        await receiver.told(recipient, 'Delivery');
+        await receiver.delivered(recipient);
         const [mail = NOTHING, ...doubles] = await postfix.mailbox(recipient);
         assert.equal(doubles.length, 0);
         const fields = fieldsBefore(mail, content);
@@ -178,6 +179,33 @@ gmail.com relay:[127.0.0.1]:${domains.port}
       await sender.emptied();
     },
   );
+
+  await context.test('what the sender asked to be notified of reaches the destination', async () => {
+    const client = await connectRaw(sender.port);
+    for (const line of [
+      'EHLO client.example',
+      `MAIL FROM:<${SENDER}> RET=HDRS ENVID=envelope+2B1 BODY=8BITMIME`,
+      'RCPT TO:<erin@postfix.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;erin+2Balias@postfix.test',
+      'RCPT TO:<frank@postfix.test> NOTIFY=NEVER',
+      'DATA',
+    ]) {
+      assert.match(await client.say(line), /^[23]/, line);
+    }
+    client.write(`${letter('with DSN parameters').toString('latin1').replaceAll('\r\n.', '\r\n..')}.\r\n`);
+    assert.match(await client.reply(), /^250/);
+    client.socket.destroy();
+    for (const recipient of ['erin@postfix.test', 'frank@postfix.test']) {
+      await receiver.delivered(recipient);
+    }
+    for (const tap of [toDelayed, toDestination]) {
+      const commands = tap.commands().filter((line) => / (?:ENVID|NOTIFY)=/.test(line));
+      assert.deepEqual([...new Set(commands.map(withSortedParameters))].toSorted(), [
+        `MAIL FROM:<${SENDER}> BODY=8BITMIME ENVID=envelope+2B1 RET=HDRS`,
+        'RCPT TO:<erin@postfix.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;erin+2Balias@postfix.test',
+        'RCPT TO:<frank@postfix.test> NOTIFY=NEVER ORCPT=rfc822;frank@postfix.test',
+      ]);
+    }
+  });
 
   await context.test('a recipient that no route leads to stays with its Postfix', async () => {
     const { output } = await submit(servers, {
@@ -198,4 +226,29 @@ function letter(subject: string): Buffer {
     Buffer.from([0xe4, 0xff, 0x80, 0x0d, 0x0a]),
     Buffer.from(`${'long '.repeat(190)}\r\n.the end\r\n`),
   ]);
+}
+
+/** Without SIZE, which each side counts for itself. */
+function withSortedParameters(command: string): string {
+  const [verb, path, ...parameters] = command.split(' ');
+  return [verb, path, ...parameters.filter((parameter) => !parameter.startsWith('SIZE=')).toSorted()].join(
+    ' ',
+  );
+}
+
+/** What docs/sidecar.md tells to add to each file of Postfix, block after block; each block gets its sidecar's port. */
+function documentedSettings(ports: readonly number[]): Record<'main.cf' | 'master.cf', string> {
+  const document = readFileSync(new URL('../../docs/sidecar.md', import.meta.url), 'utf8');
+  const blocks = [...document.matchAll(/^```\n(# \/etc\/postfix\/.*?)^```$/gms)].map(
+    ([, block = '']) => block,
+  );
+  assert.equal(blocks.length, ports.length);
+  const settings = { 'main.cf': '', 'master.cf': '' };
+  for (const [index, block] of blocks.entries()) {
+    for (const part of block.replaceAll(':2525', `:${ports[index]}`).split('# /etc/postfix/')) {
+      const [file, ...lines] = part.split('\n');
+      if (file === 'main.cf' || file === 'master.cf') settings[file] += `${lines.join('\n')}\n`;
+    }
+  }
+  return settings;
 }

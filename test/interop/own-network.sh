@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command in a network and a process table of its own, as root: the interop tests take port 25 and port 8080
 # there, and no packet can leave the machine. Of networks there is the loopback interface alone; it also has
-# 10.10.10.10, to which the example configurations push.
+# 10.10.10.10, to which the example configurations push. The system's resolver asks 127.0.0.53.
 #
 # Promises: the command's status; 1 when it ended well but left a program running. Nothing outlives this script,
 # whatever ends it.
@@ -24,6 +24,13 @@ shift
 
 ip link set lo up
 ip address add 10.10.10.10/32 dev lo
+if [ -e /etc/resolv.conf ]; then
+  resolver=$(mktemp)
+  echo 'nameserver 127.0.0.53' > "$resolver"
+  chmod 644 "$resolver"
+  mount --bind "$resolver" /etc/resolv.conf
+  rm "$resolver"
+fi
 
 status=0
 "$@" || status=$?

@@ -18,6 +18,8 @@ export interface PostfixOptions {
   readonly port?: number;
   /** Parameters of main.cf beyond ours, or instead of them. `$config_directory` is the folder of `files`. */
   readonly main?: Readonly<Record<string, string>>;
+  /** Lines for the end of a file, as a document gives them. */
+  readonly append?: { readonly 'main.cf'?: string; readonly 'master.cf'?: string };
   /** Files beside main.cf: tables and the like. */
   readonly files?: Readonly<Record<string, string>>;
   /** Addresses that it delivers itself. */
@@ -58,10 +60,10 @@ export async function startPostfix(lifetime: Lifetime, options: PostfixOptions):
   const domains = new Set(mailboxes.map((address) => address.slice(address.lastIndexOf('@') + 1)));
   const parameters = { ...ourParameters(options, directory), ...options.main };
   const files: Readonly<Record<string, string>> = {
-    'main.cf': Object.entries(parameters)
+    'main.cf': `${Object.entries(parameters)
       .map(([name, value]) => `${name} = ${value}\n`)
-      .join(''),
-    'master.cf': masterServices(options.address, port),
+      .join('')}${options.append?.['main.cf'] ?? ''}`,
+    'master.cf': `${masterServices(options.address, port)}${options.append?.['master.cf'] ?? ''}`,
     domains: [...domains].map((domain) => `${domain} -\n`).join(''),
     mailboxes: mailboxes.map((address, index) => `${address} ${index}/\n`).join(''),
     ...options.files,
@@ -138,6 +140,7 @@ function ourParameters(options: PostfixOptions, directory: string): Readonly<Rec
 function masterServices(address: string, port: number): string {
   return `
 ${address}:${port} inet n - n - 20 smtpd
+pickup    unix n - n 60 1 pickup
 cleanup   unix n - n - 0 cleanup
 qmgr      unix n - n 300 1 qmgr
 rewrite   unix - - n - - trivial-rewrite

@@ -10,6 +10,7 @@ import { until } from './until.ts';
 /** What the tests read of a log record. */
 const RECORD = z.object({
   type: z.string(),
+  event_id: z.string(),
   id: z.string(),
   recipient: z.string(),
   num_attempts: z.number(),
@@ -39,10 +40,12 @@ export interface ReceiverOptions {
 export interface Receiver {
   /** Where it takes transfers. */
   readonly url: string;
-  /** In order, of one message or recipient when asked so. */
+  /** In order, of one message or recipient when asked so; a repeated event once, as its readers take it. */
   records(of?: string): readonly Told[];
   /** The first record of one of these types about a recipient, as soon as there is one. */
   told(recipient: string, ...types: readonly string[]): Promise<Told>;
+  /** The record of its delivery, as soon as there is one; rejects when it has failed. */
+  delivered(recipient: string): Promise<Told>;
 }
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
@@ -56,7 +59,9 @@ export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions
     [MAIN, '--json', '--speed', String(speed), ...toDns, ...args],
     (line) => {
       const parsed = RECORD.safeParse(JSON.parse(line));
-      if (parsed.success) records.push(parsed.data);
+      if (!parsed.success) return;
+      const { event_id: eventId } = parsed.data;
+      if (records.every((record) => record.event_id !== eventId)) records.push(parsed.data);
     },
   );
   lifetime.defer(() => program.kill());
@@ -70,14 +75,20 @@ export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions
     program.output,
   );
   const [, api] = /API +(http:\S+)/.exec(program.output()) ?? [];
+  const told: Receiver['told'] = (recipient, ...types) =>
+    until(
+      `the receiver tells ${types.join(' or ')} of ${recipient}`,
+      () => records.find((record) => record.recipient === recipient && types.includes(record.type)),
+      evidence,
+    );
   return {
     url: `${api}/delay_message`,
     records: (of) => records.filter(({ id, recipient }) => of === undefined || id === of || recipient === of),
-    told: (recipient, ...types) =>
-      until(
-        `the receiver tells ${types.join(' or ')} of ${recipient}`,
-        () => records.find((record) => record.recipient === recipient && types.includes(record.type)),
-        evidence,
-      ),
+    told,
+    async delivered(recipient) {
+      const end = await told(recipient, 'Delivery', 'Bounce', 'Expiration');
+      if (end.type !== 'Delivery') throw new Error(`${recipient}: ${JSON.stringify(end)}`);
+      return end;
+    },
   };
 }
