@@ -1,4 +1,4 @@
-// The bundles as they are deployed: their size, what fills it, and how long a fresh process takes to load each.
+// The bundles as they are deployed: their size, and how long a fresh process takes to load each.
 // Loads are taken in turns, with an empty module among them, so that a busy moment falls on all alike.
 
 import { execFileSync } from 'node:child_process';

@@ -68,7 +68,6 @@ function measure(): Measured {
     faults,
     usage: { ...meter.read() },
     itemSizes: [...meter.itemSizes()],
-    maxRssBytes: process.resourceUsage().maxRSS * 1_024,
   };
   logBytes = 0;
   faults = [];

@@ -35,7 +35,7 @@ const amount = z.object({ calls: z.number(), units: z.number() });
 const measuredShape = z.object({
   /** User and system, of the whole process since the last measurement. */
   cpuMs: z.number(),
-  /** By function, in the order in which they ended. */
+  /** In the order in which they ended; the CPU time of one is its own only when they came one at a time. */
   invocations: z.array(
     z.object({ functionName: z.enum(['receive', 'deliver']), durationMs: z.number(), cpuMs: z.number() }),
   ),
@@ -44,7 +44,6 @@ const measuredShape = z.object({
   faults: z.array(z.string()),
   usage: z.record(z.string(), amount),
   itemSizes: z.array(z.number()),
-  maxRssBytes: z.number(),
 });
 
 export const answerShape = z.discriminatedUnion('kind', [
