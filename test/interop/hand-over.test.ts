@@ -39,7 +39,7 @@ test('mail that a Postfix hands over', async (context) => {
     'gmail.com': '@ MX 10 mx.postfix.test.',
   });
   const [receiver, delayed, domains] = await Promise.all([
-    startReceiver(servers, { dns: dns.server, speed: 300, args: ['--config', example('receiving.conf')] }),
+    startReceiver(servers, { dns: dns.server, args: ['--config', example('receiving.conf')] }),
     startSidecar(servers, { configuration: example('sending-delayed.conf'), port: 2601 }),
     startSidecar(servers, { configuration: example('sending-domains.conf'), port: 2602 }),
   ]);

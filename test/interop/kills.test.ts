@@ -61,7 +61,7 @@ test('a sidecar is killed while a Postfix waits for its 250', async (context) =>
   const addressesOf = ({ name }: Story) =>
     Array.from({ length: MESSAGES }, (_, index) => `${name}-${index}@postfix.test`);
   const [receiver, sender, postfix] = await Promise.all([
-    startReceiver(servers, { dns: dns.server, speed: 300, args: ['--port', '8081'] }),
+    startReceiver(servers, { dns: dns.server, args: ['--port', '8081'] }),
     startPostfix(servers, {
       name: 'mx1.sender.test',
       address: '127.0.0.1',

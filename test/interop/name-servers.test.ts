@@ -54,8 +54,8 @@ test('mail to domains that real name servers know', { concurrency: true }, async
   const nsd = await startNsd(servers, '127.0.0.53', zones);
   const unbound = await startUnbound(servers, '127.0.0.54', nsd, Object.keys(zones));
   const [directly, recursively] = await Promise.all([
-    startReceiver(servers, { dns: nsd.server, speed: 300, args: ['--port', '8081'] }),
-    startReceiver(servers, { dns: unbound, speed: 300, args: ['--port', '8082'] }),
+    startReceiver(servers, { dns: nsd.server, args: ['--port', '8081'] }),
+    startReceiver(servers, { dns: unbound, args: ['--port', '8082'] }),
     startExim(servers, {
       name: 'mx.zone.test',
       addresses: ['127.0.0.31', '127.0.0.32'],

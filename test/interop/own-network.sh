@@ -21,6 +21,7 @@ if [ "${1:-}" != --inside ]; then
   exit
 fi
 shift
+export IN_OWN_NETWORK=1
 
 ip link set lo up
 ip address add 10.10.10.10/32 dev lo

@@ -1,5 +1,5 @@
 // The receiving side as a user starts it, `npm start`, in a process of its own: it delivers for real, to the
-// addresses that a name server tells, on port 25.
+// addresses that a name server tells, on port 25, and retries after a second.
 
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
@@ -31,8 +31,6 @@ export type Told = z.infer<typeof RECORD>;
 export interface ReceiverOptions {
   /** `address:port` of a name server; without one mail goes to the built-in destinations. */
   readonly dns?: string;
-  /** Waits are so many times shorter. */
-  readonly speed: number;
   /** Further arguments of `npm start`; the API is on port 8080 when they do not say otherwise. */
   readonly args?: readonly string[];
 }
@@ -48,15 +46,17 @@ export interface Receiver {
   delivered(recipient: string): Promise<Told>;
 }
 
+const SPEED = 20;
+const QUICK_RETRIES = fileURLToPath(new URL('quick-retries.conf', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 
 export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions): Promise<Receiver> {
-  const { dns, speed, args = [] } = options;
+  const { dns, args = [] } = options;
   const toDns = dns === undefined ? [] : ['--dns', dns, '--allow-network', '127.0.0.0/8'];
   const records: Told[] = [];
   const program = await start(
     process.execPath,
-    [MAIN, '--json', '--speed', String(speed), ...toDns, ...args],
+    [MAIN, '--json', '--speed', String(SPEED), '--config', QUICK_RETRIES, ...toDns, ...args],
     (line) => {
       const parsed = RECORD.safeParse(JSON.parse(line));
       if (!parsed.success) return;

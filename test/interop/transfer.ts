@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { until } from './until.ts';
 
 export interface Letter {
   readonly id: string;
@@ -13,28 +14,37 @@ export interface Letter {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-const VERDICTS = z.object({ messages: z.array(z.object({ id: z.string(), status: z.string() })) });
+const VERDICTS = z.object({ messages: z.array(z.looseObject({ id: z.string(), status: z.string() })) });
 const TICKET = z.object({
   url: z.string(),
   method: z.string(),
   headers: z.record(z.string(), z.string()),
 });
 
-/** Sends one frame; content above 4 MiB is uploaded before. Rejects unless the receiver answers `accepted`. */
-export async function handOver(api: string, letter: Letter): Promise<void> {
-  const { id, sender, recipients, content, fields } = letter;
+/**
+ * Sends a transfer of one frame each; content above 4 MiB is uploaded before. In doubt it is sent again, as the rules
+ * for clients say. Rejects when the receiver refuses a message.
+ */
+export async function handOver(api: string, ...letters: readonly Letter[]): Promise<void> {
+  const frames = await Promise.all(letters.map((letter) => frameOf(api, letter)));
+  const answer = await until('the receiver answers for a transfer', async () => {
+    const sent = await post(api, 'application/vnd.delay-xfer.v1', Buffer.concat(frames));
+    return sent.status >= 500 ? undefined : sent;
+  });
+  const { messages } = VERDICTS.parse(answer.json);
+  const untaken = messages.filter(({ status }) => status !== 'accepted' && status !== 'duplicate');
+  if (untaken.length > 0) throw new Error(`not taken: ${JSON.stringify(untaken)}`);
+}
+
+async function frameOf(api: string, { id, sender, recipients, content, fields }: Letter): Promise<Buffer> {
   const upload = content.length > 4 * 1024 * 1024;
   const sha256 = createHash('sha256').update(content).digest('hex');
   if (upload) await putContent(api, { id, sizeBytes: content.length, sha256 }, content);
   const header = { id, sender, recipients, sizeBytes: content.length, sha256, upload, ...fields };
-  const answer = await post(
-    api,
-    'application/vnd.delay-xfer.v1',
-    Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), upload ? Buffer.alloc(0) : content]),
-  );
-  const status = VERDICTS.safeParse(answer.json).data?.messages[0]?.status;
-  if (status !== 'accepted') throw new Error(`${id} was not accepted: ${answer.text}`);
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), upload ? NOTHING : content]);
 }
+
+const NOTHING = Buffer.alloc(0);
 
 async function putContent(api: string, request: object, content: Buffer): Promise<void> {
   const answer = await post(`${api}/uploads`, 'application/json', Buffer.from(JSON.stringify(request)));
@@ -44,17 +54,12 @@ async function putContent(api: string, request: object, content: Buffer): Promis
   if (!response.ok) throw new Error(`the upload was answered ${response.status}: ${await response.text()}`);
 }
 
-async function post(
-  url: string,
-  type: string,
-  body: Buffer,
-): Promise<{ readonly text: string; readonly json: unknown }> {
+async function post(url: string, type: string, body: Buffer) {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': type },
     body: new Uint8Array(body),
   });
-  const text = await response.text();
-  const json: unknown = JSON.parse(text);
-  return { text: `${response.status} ${text}`, json };
+  const json: unknown = await response.json();
+  return { status: response.status, json };
 }
