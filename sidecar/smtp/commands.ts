@@ -2,6 +2,7 @@
 // and DSN (RFC 1870, 6152, 6531, 3461), and Postfix's XFORWARD. Whatever is wrong with one recipient or sender is
 // a transient reply: the mail was deferred before it came here, and its MTA must not bounce it on our account.
 
+import { isUtf8 } from 'node:buffer';
 import { needsSmtpUtf8, parseMailbox } from '../../shared/message/address.ts';
 import type { Envelope, NotifyCondition, Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
@@ -17,20 +18,22 @@ export interface MailCommand {
   readonly declaredBytes: number;
 }
 
-/** Verb in upper case and what follows it; undefined when the line is no UTF-8. */
-export function parseCommand(line: Buffer): { readonly verb: string; readonly rest: string } | undefined {
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(line);
-  } catch {
-    return undefined;
-  }
-  const [, verb = '', rest = ''] = /^\s*(\S*)\s*(.*?)\s*$/s.exec(text) ?? [];
-  return { verb: verb.toUpperCase(), rest };
+export interface Command {
+  /** In upper case. */
+  readonly verb: string;
+  /** What follows it, with U+FFFD for what is no UTF-8. */
+  readonly rest: string;
+  readonly isUtf8: boolean;
+}
+
+export function parseCommand(line: Buffer): Command {
+  const [, verb = '', rest = ''] = /^\s*(\S*)\s*(.*?)\s*$/s.exec(line.toString('utf8')) ?? [];
+  return { verb: verb.toUpperCase(), rest, isUtf8: isUtf8(line) };
 }
 
 /** What follows MAIL. */
-export function parseMail(rest: string): Parsed<MailCommand> {
+export function parseMail({ rest, isUtf8 }: Command): Parsed<MailCommand> {
+  if (!isUtf8) return refuse(ownReply(451, '4.1.7', 'the sender is not written in UTF-8'));
   const parts = splitPath(rest, 'FROM');
   if (parts === undefined) return refuse(ownReply(451, '4.1.7', 'write MAIL FROM:<address>'));
   const sender = parts.path === '' ? '' : readMailbox(parts.path);
@@ -54,7 +57,8 @@ export function parseMail(rest: string): Parsed<MailCommand> {
 }
 
 /** What follows RCPT. */
-export function parseRcpt(rest: string): Parsed<Recipient> {
+export function parseRcpt({ rest, isUtf8 }: Command): Parsed<Recipient> {
+  if (!isUtf8) return refuse(ownReply(451, '4.1.3', 'the recipient is not written in UTF-8'));
   const parts = splitPath(rest, 'TO');
   if (parts === undefined) return refuse(ownReply(451, '4.1.3', 'write RCPT TO:<address>'));
   const address = readMailbox(parts.path);

@@ -10,7 +10,14 @@ import type { Envelope, Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import { MAX_RECIPIENTS } from '../../shared/xfer/limits.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
-import { parseCommand, parseMail, parseRcpt, parseXforward, XFORWARD_NAMES } from './commands.ts';
+import {
+  type Command,
+  parseCommand,
+  parseMail,
+  parseRcpt,
+  parseXforward,
+  XFORWARD_NAMES,
+} from './commands.ts';
 import { ContentReader } from './content-reader.ts';
 
 /** Who the client is, as far as it said. */
@@ -81,6 +88,8 @@ export class SmtpSession {
   #inputBytes = 0;
   #client: Client;
   #mail: Mail | undefined;
+  /** What the last MAIL heard, until RSET, EHLO or a MAIL that is accepted. */
+  #mailRefusal: Reply | undefined;
   #content: Content | undefined;
   #awaiting: AbortController | undefined;
   #closing = false;
@@ -150,28 +159,29 @@ export class SmtpSession {
   }
 
   #command(line: Buffer): void {
-    const command = this.#closing ? undefined : parseCommand(line);
+    const command = parseCommand(line);
     if (this.#closing) this.#sayGoodbye(SHUTTING_DOWN);
-    else if (command?.verb === 'QUIT') this.#sayGoodbye(ownReply(221, '2.0.0', 'bye'));
-    else this.#answer(this.#replyTo(command?.verb ?? '', command?.rest ?? ''));
+    else if (command.verb === 'QUIT') this.#sayGoodbye(ownReply(221, '2.0.0', 'bye'));
+    else this.#answer(this.#replyTo(command));
     if (this.#faultyCommands > MAX_FAULTY_COMMANDS) {
       this.#sayGoodbye(ownReply(421, '4.7.0', 'too many faulty commands'));
     }
   }
 
-  #replyTo(verb: string, rest: string): Reply {
+  #replyTo(command: Command): Reply {
+    const { verb, rest } = command;
     switch (verb) {
       case 'EHLO':
       case 'HELO':
         return this.#greet(verb, rest);
       case 'MAIL':
-        return this.#beginMail(rest);
+        return this.#beginMail(command);
       case 'RCPT':
-        return this.#addRecipient(rest);
+        return this.#addRecipient(command);
       case 'DATA':
         return this.#beginContent();
       case 'RSET':
-        this.#mail = undefined;
+        this.#forget();
         return ownReply(250, '2.0.0', 'forgotten');
       case 'NOOP':
         return ownReply(250, '2.0.0', 'ok');
@@ -186,27 +196,44 @@ export class SmtpSession {
 
   #greet(verb: 'EHLO' | 'HELO', name: string): Reply {
     if (name === '') return this.#fault(501, '5.5.4', `${verb} takes a name`);
-    this.#mail = undefined;
+    this.#forget();
     this.#client = { address: this.#client.address, name, forwarded: new Map() };
     const { hostName } = this.#options;
     return { code: 250, text: verb === 'HELO' ? hostName : [hostName, ...EXTENSIONS].join('\n') };
   }
 
-  #beginMail(rest: string): Reply {
+  #beginMail(command: Command): Reply {
     if (this.#client.name === '') return this.#fault(503, '5.5.1', 'say EHLO first');
     if (this.#mail !== undefined) return this.#fault(503, '5.5.1', 'a transaction is open');
-    const parsed = parseMail(rest);
+    const begun = this.#begin(command);
+    this.#mailRefusal = 'code' in begun ? begun : undefined;
+    if ('code' in begun) return begun;
+    this.#mail = begun;
+    return ownReply(250, '2.1.0', 'ok');
+  }
+
+  #begin(command: Command): Mail | Reply {
+    const parsed = parseMail(command);
     if (!parsed.ok) return parsed.reply;
     if (!this.#options.memory.fits(parsed.value.declaredBytes)) return NO_MEMORY;
     const begun = this.#options.reception.begin();
     if ('code' in begun) return begun;
-    this.#mail = { envelope: parsed.value.envelope, transaction: begun, recipients: new Map() };
-    return ownReply(250, '2.1.0', 'ok');
+    return { envelope: parsed.value.envelope, transaction: begun, recipients: new Map() };
   }
 
-  #addRecipient(rest: string): Reply {
-    if (this.#mail === undefined) return this.#fault(503, '5.5.1', 'say MAIL first');
-    const parsed = parseRcpt(rest);
+  #forget(): void {
+    this.#mail = undefined;
+    this.#mailRefusal = undefined;
+  }
+
+  // After a refused MAIL, what a client pipelined behind it hears the same: a 503 could be taken for the verdict.
+  #withoutMail(): Reply {
+    return this.#mailRefusal ?? this.#fault(503, '5.5.1', 'say MAIL first');
+  }
+
+  #addRecipient(command: Command): Reply {
+    if (this.#mail === undefined) return this.#withoutMail();
+    const parsed = parseRcpt(command);
     if (!parsed.ok) return parsed.reply;
     const { recipients, transaction } = this.#mail;
     const { address } = parsed.value;
@@ -220,9 +247,9 @@ export class SmtpSession {
   }
 
   #beginContent(): Reply {
-    if (this.#mail === undefined) return this.#fault(503, '5.5.1', 'say MAIL first');
-    // Not counted as a fault: a client that pipelines says DATA before it knows that every recipient was refused.
-    if (this.#mail.recipients.size === 0) return ownReply(503, '5.5.1', 'no recipient was accepted');
+    if (this.#mail === undefined) return this.#withoutMail();
+    // Neither a fault nor permanent: a client that pipelines says DATA before it knows that every recipient waits.
+    if (this.#mail.recipients.size === 0) return ownReply(451, '4.5.1', 'no recipient was accepted');
     const refusal = this.#mail.transaction.data();
     if (refusal !== undefined) return refusal;
     this.#content = { reader: new ContentReader(), pieces: [], sizeBytes: 0, overflowed: false };

@@ -173,6 +173,45 @@ test('a thousand recipients are taken at once, and the next one in another trans
   assert.equal(recipients.length, 1000);
 });
 
+test('an address or a host name in Latin-1 never hears a permanent reply', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  const client = await connectRaw(port);
+  const sayLatin1 = (line: string): Promise<string> => {
+    client.write(Buffer.from(`${line}\r\n`, 'latin1'));
+    return client.reply();
+  };
+  assert.match(await sayLatin1('EHLO müller.example.com'), /^250-sidecar/);
+  assert.equal(
+    await sayLatin1('MAIL FROM:<jürgen@example.com>'),
+    '451 4.1.7 the sender is not written in UTF-8',
+  );
+  assert.equal(await client.say('MAIL FROM:<s@example.com>'), '250 2.1.0 ok');
+  const refusal = '451 4.1.3 the recipient is not written in UTF-8';
+  // More of them than faulty commands are borne.
+  for (let n = 0; n < 25; n += 1) assert.equal(await sayLatin1(`RCPT TO:<jürgen${n}@example.net>`), refusal);
+  assert.equal(await client.say('RCPT TO:<a@example.net>'), '250 2.1.5 ok');
+  await client.say('DATA');
+  client.write(`${MAIL}.\r\n`);
+  assert.match(await client.reply(), /^250 /);
+  client.socket.destroy();
+  assert.deepEqual(receiver.requests[0]?.frames[0]?.header['recipients'], [{ address: 'a@example.net' }]);
+});
+
+test('what is pipelined behind a refused MAIL hears its reply, however much it is', async (t) => {
+  const receiver = await receiverFor(t);
+  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  const client = await connectRaw(port);
+  await client.say('EHLO mta.example.com');
+  const recipients = Array.from({ length: 30 }, (_, n) => `RCPT TO:<r${n}@example.net>\r\n`).join('');
+  client.write(`MAIL FROM:<a..b@example.com>\r\n${recipients}DATA\r\n`);
+  const refusal = '451 4.1.7 the sender has a misplaced dot in its local part, which must be quoted';
+  for (let n = 0; n < 32; n += 1) assert.equal(await client.reply(), refusal);
+  assert.equal(await client.say('RSET'), '250 2.0.0 forgotten');
+  assert.equal(await client.say('DATA'), '503 5.5.1 say MAIL first');
+  client.socket.destroy();
+});
+
 test('what is wrong with one sender or recipient is transient and leaves the others alone', async (t) => {
   const receiver = await receiverFor(t);
   const { port } = await sidecarFor(t, delayedTo([receiver.port]));
@@ -193,7 +232,7 @@ test('what is wrong with one sender or recipient is transient and leaves the oth
   );
   assert.equal(await client.say('RCPT TO:<a@example.net> NOTIFY=NEVER,DELAY'), unfit('NOTIFY'));
   assert.equal(await client.say('RCPT TO:<a@example.net> ORCPT=nonsense'), unfit('ORCPT'));
-  assert.equal(await client.say('DATA'), '503 5.5.1 no recipient was accepted');
+  assert.equal(await client.say('DATA'), '451 4.5.1 no recipient was accepted');
   assert.equal(await client.say('RCPT TO:<@relay.example,@other.example:a@example.net>'), '250 2.1.5 ok');
   await client.say('DATA');
   client.write(`${MAIL}.\r\n`);
