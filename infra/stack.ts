@@ -35,11 +35,12 @@ export class DelayXferStack extends Stack {
     if (ehloHostname === undefined || traceHost === undefined) {
       throw new Error('without a network there is no address to name ourselves by: set ehloHostname');
     }
-    const shared = { stores, timers, traceHost, removalPolicy };
+    const shared = { stores, timers, removalPolicy };
 
     const receive = new Receive(this, 'Receive', {
       shared,
       authentication: parameters.authentication,
+      traceHost,
       reservedConcurrency: parameters.reservedConcurrency,
     });
     const api = new Api(this, 'Api', {

@@ -40,13 +40,7 @@ export class Deliver extends Construct {
     // Without this, S3 answers 403 where it means that content is missing (S3 API, GetObject).
     deliver.allow(['s3:ListBucket'], [stores.bucket.bucketArn]);
     deliver.allow(
-      [
-        'dynamodb:GetItem',
-        'dynamodb:Query',
-        'dynamodb:PutItem',
-        'dynamodb:UpdateItem',
-        'dynamodb:DeleteItem',
-      ],
+      ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
       [stores.table.tableArn],
     );
     deliver.allow(

@@ -18,8 +18,6 @@ export const LOG_RETENTION = RetentionDays.ONE_MONTH;
 export interface SharedProps {
   readonly stores: Stores;
   readonly timers: Timers;
-  /** Our name in the Received header. */
-  readonly traceHost: string;
   readonly removalPolicy: RemovalPolicy;
 }
 
@@ -41,7 +39,7 @@ export class MailFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: MailFunctionProps) {
     super(scope, id);
-    const { stores, timers, traceHost, removalPolicy } = props.shared;
+    const { stores, timers, removalPolicy } = props.shared;
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     const logGroup = new LogGroup(this, 'Log', { retention: LOG_RETENTION, removalPolicy });
     this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], [logGroup.logGroupArn]);
@@ -62,7 +60,6 @@ export class MailFunction extends Construct {
         TABLE_NAME: stores.table.tableName,
         SPOOL_BUCKET: stores.bucket.bucketName,
         TIMERS_QUEUE_URL: timers.queue.queueUrl,
-        TRACE_HOST: traceHost,
         ...props.environment,
       },
       ...(props.reservedConcurrency === undefined

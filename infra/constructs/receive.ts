@@ -17,6 +17,8 @@ const NO_CREDENTIALS = '{"credentials":{}}';
 export interface ReceiveProps {
   readonly shared: SharedProps;
   readonly authentication: StackParameters['authentication'];
+  /** Our name in the Received header. */
+  readonly traceHost: string;
   readonly reservedConcurrency: StackParameters['reservedConcurrency'];
 }
 
@@ -27,7 +29,7 @@ export class Receive extends Construct {
 
   constructor(scope: Construct, id: string, props: ReceiveProps) {
     super(scope, id);
-    const { shared, authentication, reservedConcurrency } = props;
+    const { shared, authentication, traceHost, reservedConcurrency } = props;
     const { stores, timers } = shared;
     this.credentials =
       authentication === 'basic'
@@ -45,6 +47,7 @@ export class Receive extends Construct {
       timeoutSeconds: RECEIVE_TIMEOUT_SECONDS,
       memoryMb: MEMORY_MB,
       environment: {
+        TRACE_HOST: traceHost,
         AUTHENTICATION: authentication,
         ...(this.credentials === undefined ? {} : { CREDENTIALS_SECRET_ARN: this.credentials.secretArn }),
       },
@@ -56,13 +59,7 @@ export class Receive extends Construct {
     // Without this, S3 answers 403 where it means that an upload has not arrived (S3 API, GetObject).
     receive.allow(['s3:ListBucket'], [stores.bucket.bucketArn]);
     receive.allow(
-      [
-        'dynamodb:GetItem',
-        'dynamodb:Query',
-        'dynamodb:PutItem',
-        'dynamodb:UpdateItem',
-        'dynamodb:DeleteItem',
-      ],
+      ['dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
       [stores.table.tableArn],
     );
     receive.allow(['sqs:SendMessage'], [timers.queue.queueArn]);

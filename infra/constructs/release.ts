@@ -35,12 +35,9 @@ export class Release extends Construct {
       ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
       [stores.table.tableArn],
     );
-    release.allow(
-      ['dynamodb:Query'],
-      [stores.table.tableArn, ...INDEXES.map((index) => `${stores.table.tableArn}/index/${index.name}`)],
-    );
-    // A run that is far behind finds the buckets that hold anything by one scan.
-    release.allow(['dynamodb:Scan'], [`${stores.table.tableArn}/index/${INDEXES[0].name}`]);
+    const [byDue] = INDEXES;
+    // The scan is for a run that is far behind: it finds the buckets that hold anything.
+    release.allow(['dynamodb:Query', 'dynamodb:Scan'], [`${stores.table.tableArn}/index/${byDue.name}`]);
     release.allow(['sqs:SendMessage', 'sqs:GetQueueAttributes'], [timers.queue.queueArn]);
 
     // Neither Lambda nor EventBridge repeats a run: they would pile up behind one that is slow.
