@@ -4,32 +4,26 @@
 import { Readable } from 'node:stream';
 import type { Envelope } from '../message/envelope.ts';
 import type { SmtpContent } from '../smtp/client.ts';
-import type { Reply } from '../smtp/reply.ts';
-import { type DeliveryItem, isDeliveryItem, type LedgerItem, revised } from './delivery.ts';
-import {
-  dropContent,
-  type FinishDeps,
-  logAttempt,
-  logDelayed,
-  logEndings,
-  logHeld,
-  writeSettled,
-} from './finish.ts';
+import { ownReply, type Reply } from '../smtp/reply.ts';
+import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
+import { logAttempt, logDelayed, logEndings, writeSettled } from './finish.ts';
 import type { Attempt } from './outcomes.ts';
 import { guardAtMs } from './parking.ts';
-import { StoreError, type Timer } from './ports.ts';
-import { expireUnattempted, hold, positionsOpen, released, type Settled, settle } from './settle.ts';
-import { delaySeconds, timerFor } from './timer.ts';
-import { adviseWake, isCommitted, MAX_UNSETTLED_LEASES, type WakeAdvice } from './wake.ts';
-
-/** `finished`: the timer is deleted, or may be. `waiting`: it is hidden and must stay. */
-export type TimerFate = 'finished' | 'waiting';
-
-export interface Task {
-  readonly timer: Timer;
-  readonly receipt: string;
-  readonly receiveCount: number;
-}
+import { StoreError } from './ports.ts';
+import { expireUnattempted, positionsOpen, released, type Settled, settle } from './settle.ts';
+import {
+  type AttemptDeps,
+  follow,
+  followAdvice,
+  guarded,
+  readForWake,
+  setAside,
+  setHeld,
+  type Task,
+  type TimerFate,
+  waitUntil,
+} from './timer-fate.ts';
+import { adviseWake, isCommitted, MAX_UNSETTLED_LEASES } from './wake.ts';
 
 /** The invocation that a task runs in. */
 export interface Run {
@@ -40,19 +34,16 @@ export interface Run {
   readonly inFlight: number;
 }
 
-export interface AttemptDeps extends FinishDeps {
-  /** A lease outlives the invocation by this. */
-  readonly leaseMarginMs: number;
-  /** A timer received this often is replaced by a fresh one. */
-  readonly resendReceiveCount: number;
-}
-
 /** What the dialogue came to; `unattempted`: nothing was said about this message, try again soon. */
-export type Dialogue = (
-  envelope: Envelope,
-  content: SmtpContent,
-  positions: readonly number[],
-) => Promise<Attempt | 'unattempted'>;
+export interface Dialogue {
+  /** False: the outcome is known already, nothing will be read. */
+  readonly needsContent: boolean;
+  speak(
+    envelope: Envelope,
+    content: SmtpContent,
+    positions: readonly number[],
+  ): Promise<Attempt | 'unattempted'>;
+}
 
 /** Leases, speaks, settles. Stores that fail leave the timer waiting; nothing is thrown for them. */
 export async function attemptDelivery(
@@ -78,12 +69,7 @@ export async function expireDelivery(
   return guarded(deps, task, async () => {
     const leased = await lease(deps, run, task);
     if (leased === undefined) return followAdvice(deps, task);
-    const atMs = deps.clock.nowMs();
-    const last = leased.delivery.lastReply ?? reply;
-    const after = await writeSettled(deps, leased, (item) => expireOpen(item, atMs, last), run.deadlineMs);
-    if (after === undefined) return 'waiting';
-    logEndings(deps.log, after);
-    return setAside(deps, task, after);
+    return expireLeased(deps, run, task, leased, reply);
   });
 }
 
@@ -107,11 +93,6 @@ export async function postpone(deps: AttemptDeps, task: Task, waitMs: number): P
     }
     return waitUntil(deps, task, untilMs, item);
   });
-}
-
-/** Hides a timer that came before its time; no store is asked. */
-export async function hideEarly(deps: AttemptDeps, task: Task): Promise<TimerFate> {
-  return guarded(deps, task, () => waitUntil(deps, task, task.timer.notBeforeMs, undefined));
 }
 
 async function lease(deps: AttemptDeps, run: Run, task: Task): Promise<DeliveryItem | undefined> {
@@ -154,10 +135,12 @@ async function speak(
   const { content: place } = facts;
   let stream: Readable | undefined;
   try {
-    stream = await deps.spool.open(place.key, place.offset, facts.sizeBytes);
+    stream = dialogue.needsContent
+      ? await deps.spool.open(place.key, place.offset, facts.sizeBytes)
+      : Readable.from([]);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    return giveBack(deps, task, leased);
+    return giveBack(deps, run, task, leased);
   }
   if (stream === undefined) return setHeld(deps, task, leased, 'content-missing');
   const positions = positionsOpen(leased.delivery.recipients);
@@ -168,11 +151,11 @@ async function speak(
   };
   let attempt: Attempt | 'unattempted';
   try {
-    attempt = await dialogue(envelopeOf(leased, positions), content, positions);
+    attempt = await dialogue.speak(envelopeOf(leased, positions), content, positions);
   } finally {
     stream.destroy();
   }
-  if (attempt === 'unattempted') return giveBack(deps, task, leased);
+  if (attempt === 'unattempted') return giveBack(deps, run, task, leased);
   const made = attempt;
   const context = {
     leaseId: held?.id ?? '',
@@ -185,155 +168,33 @@ async function speak(
   const change = (item: DeliveryItem) => settle(item, made, { ...context, nowMs: deps.clock.nowMs() });
   const after = await writeSettled(deps, leased, change, run.deadlineMs);
   logAttempt(deps.log, leased, after ?? leased, made);
+  // A crash may have kept the log from the endings of earlier attempts: the last one tells them again.
+  if (after !== undefined && after.delivery.state !== 'open') logEndings(deps.log, leased);
   return after === undefined ? 'waiting' : setAside(deps, task, after);
 }
 
-// Nothing was said about it to anybody: the lease goes back, no attempt is counted.
-async function giveBack(deps: AttemptDeps, task: Task, leased: DeliveryItem): Promise<TimerFate> {
+// Nothing was said about it to anybody: the lease goes back, no attempt is counted. Expiry fires all the same.
+async function giveBack(deps: AttemptDeps, run: Run, task: Task, leased: DeliveryItem): Promise<TimerFate> {
+  if (deps.clock.nowMs() >= leased.delivery.facts.expiresAtMs) {
+    return expireLeased(deps, run, task, leased, ownReply(450, '4.4.7', 'delivery time expired'));
+  }
   await deps.ledger.write(released(leased));
   return postpone(deps, task, deps.tempo.postponeMs * (1 + deps.random.fraction()));
 }
 
-/** The timer of a delivery that was just settled. */
-async function setAside(deps: AttemptDeps, task: Task, item: DeliveryItem): Promise<TimerFate> {
-  const { delivery } = item;
-  switch (delivery.state) {
-    case 'finished':
-      await dropContent(deps, item);
-      return drop(deps, task);
-    case 'owing':
-    case 'held':
-      return drop(deps, task);
-    case 'open':
-      // Lost the lease: whoever has it, or has settled since, decides what this timer is good for.
-      if (delivery.lease !== undefined) return followAdvice(deps, task);
-      return delivery.parked ? drop(deps, task) : waitUntil(deps, task, delivery.dueAtMs, item);
-  }
-}
-
-async function followAdvice(deps: AttemptDeps, task: Task): Promise<TimerFate> {
-  const { item, commit } = await readForWake(deps, task);
-  return follow(deps, task, item, adviseWake(item, commit, task.timer, deps.clock.nowMs()));
-}
-
-async function follow(
+async function expireLeased(
   deps: AttemptDeps,
+  run: Run,
   task: Task,
-  item: LedgerItem | undefined,
-  advice: WakeAdvice,
+  leased: DeliveryItem,
+  reply: Reply,
 ): Promise<TimerFate> {
-  switch (advice.kind) {
-    case 'delete':
-      if (advice.because === 'gone') {
-        deps.log.notice({
-          level: 'warn',
-          code: 'timer-gone',
-          message:
-            'a timer surfaced whose delivery is not in the ledger; it is deleted, nothing is attempted',
-          detail: { ...task.timer.key },
-        });
-      }
-      return drop(deps, task);
-    case 'finish-again':
-      if (item !== undefined && isDeliveryItem(item)) {
-        logEndings(deps.log, item);
-        if (item.delivery.state === 'finished') await dropContent(deps, item);
-      }
-      return drop(deps, task);
-    case 'hide-until':
-      return waitUntil(deps, task, advice.atMs, undefined);
-    case 'hold':
-      return item !== undefined && isDeliveryItem(item)
-        ? setHeld(deps, task, item, 'poisoned')
-        : drop(deps, task);
-    case 'attempt':
-      // It became free between the lease and this look.
-      return waitUntil(deps, task, deps.clock.nowMs() + deps.tempo.postponeMs, undefined);
-  }
-}
-
-async function setHeld(
-  deps: AttemptDeps,
-  task: Task,
-  item: DeliveryItem,
-  code: 'content-missing' | 'poisoned',
-): Promise<TimerFate> {
-  const because =
-    code === 'content-missing'
-      ? 'its content is missing in the spool'
-      : `it was leased ${item.delivery.unsettledLeases} times without a settle`;
-  const held = hold(item, because);
-  if (!(await deps.ledger.write(held))) return followAdvice(deps, task);
-  deps.log.notice({
-    level: 'error',
-    code,
-    message: `a delivery is held: ${because}; it waits for an operator`,
-    detail: { ...item.key, content: item.delivery.facts.content.key },
-  });
-  logHeld(deps.log, held, deps.clock.nowMs());
-  return drop(deps, task);
-}
-
-async function readForWake(
-  deps: AttemptDeps,
-  task: Task,
-): Promise<{ readonly item: LedgerItem | undefined; readonly commit: LedgerItem | undefined }> {
-  const { key } = task.timer;
-  const item = await deps.ledger.readItem(key);
-  const commit = key.chunk === 0 ? item : await deps.ledger.readItem({ ...key, chunk: 0 });
-  return { item, commit };
-}
-
-async function drop(deps: AttemptDeps, task: Task): Promise<TimerFate> {
-  try {
-    await deps.timers.delete(task.receipt);
-  } catch (error) {
-    // Whoever runs the batch deletes it as well.
-    if (!(error instanceof StoreError)) throw error;
-  }
-  return 'finished';
-}
-
-// Never early: whole seconds, rounded up. A timer that was received too often is replaced instead of hidden.
-async function waitUntil(
-  deps: AttemptDeps,
-  task: Task,
-  atMs: number,
-  item: DeliveryItem | undefined,
-): Promise<TimerFate> {
-  if (task.receiveCount >= deps.resendReceiveCount && (await replaced(deps, task, item)))
-    return drop(deps, task);
-  const waitMs = Math.min(Math.max(atMs - deps.clock.nowMs(), 0), deps.limits.maxHideMs);
-  await deps.timers.hide(task.receipt, Math.ceil(waitMs / 1_000));
-  return 'waiting';
-}
-
-async function replaced(deps: AttemptDeps, task: Task, known: DeliveryItem | undefined): Promise<boolean> {
-  const item = known ?? (await deps.ledger.readItem(task.timer.key));
-  if (item === undefined || !isDeliveryItem(item) || item.delivery.state !== 'open') return false;
-  const marked = revised(item, { mark: deps.random.name() });
-  if (!(await deps.ledger.write(marked))) return false;
-  const delay = delaySeconds(item.delivery.dueAtMs, deps.clock.nowMs(), deps.limits.maxDelayMs);
-  const [sent] = await deps.timers.send([{ timer: timerFor(marked), delaySeconds: delay }]);
-  return sent === true;
-}
-
-// The boundary of one record: whatever goes wrong with it stays with it. Its timer stays in the queue and
-// surfaces again after the queue's own visibility.
-async function guarded(deps: AttemptDeps, task: Task, work: () => Promise<TimerFate>): Promise<TimerFate> {
-  try {
-    return await work();
-  } catch (error) {
-    const detail = { ...task.timer.key };
-    if (error instanceof StoreError) {
-      const message = `a store did not answer (${error.message}); the timer surfaces again`;
-      deps.log.notice({ level: 'warn', code: 'store-failed', message, detail });
-    } else {
-      const { message, stack } = error instanceof Error ? error : new Error(String(error));
-      deps.log.notice({ level: 'error', code: 'bug', message, detail: { ...detail, stack } });
-    }
-    return 'waiting';
-  }
+  const atMs = deps.clock.nowMs();
+  const last = leased.delivery.lastReply ?? reply;
+  const after = await writeSettled(deps, leased, (item) => expireOpen(item, atMs, last), run.deadlineMs);
+  if (after === undefined) return 'waiting';
+  logEndings(deps.log, after);
+  return setAside(deps, task, after);
 }
 
 function expireOpen(item: DeliveryItem, atMs: number, reply: Reply): Settled {

@@ -4,18 +4,11 @@
 import type { Router } from '../routing/router.ts';
 import type { RecipientOutcome } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
-import {
-  type AttemptDeps,
-  attemptDelivery,
-  expireDelivery,
-  hideEarly,
-  postpone,
-  type Task,
-  type TimerFate,
-} from './attempt.ts';
+import { attemptDelivery, expireDelivery, postpone } from './attempt.ts';
 import { StoreError } from './ports.ts';
 import { type Egress, fixedDialogue, runSite, type SiteRun } from './site-run.ts';
 import { parseTimer } from './timer.ts';
+import { type AttemptDeps, hideEarly, type Task, type TimerFate } from './timer-fate.ts';
 
 export interface DeliverDeps extends AttemptDeps, Egress {
   readonly router: Router;

@@ -1,5 +1,5 @@
-// Where a waiting delivery waits: hidden in the queue (its timer is in flight) or parked in the ledger (no
-// timer exists), and under which keys the due index finds it.
+// Where a waiting delivery waits: in the queue, hidden or delayed, or parked in the ledger without a timer; and
+// under which keys the due index finds it.
 
 import { createHash } from 'node:crypto';
 import type { Delivery, ItemKey, LedgerItem } from './delivery.ts';
@@ -8,7 +8,13 @@ import type { Tempo } from './tempo.ts';
 /** Partitions that a minute, a state or a domain is spread over in the indexes. */
 export const INDEX_SHARDS = 64;
 
-export type Parking = 'hidden' | 'ledger';
+export type Parking =
+  /** Its timer is hidden in the queue: in flight. */
+  | 'hidden'
+  /** A fresh timer is sent with a delay: not in flight until it is due. */
+  | 'delayed'
+  /** No timer: release sends one. */
+  | 'ledger';
 
 export interface QueueLimits {
   /** The longest a received timer can be hidden. */
@@ -22,9 +28,10 @@ export interface QueueLimits {
 
 /** One decision, one table: see the unit test. */
 export function chooseParking(waitMs: number, inFlight: number, limits: QueueLimits, tempo: Tempo): Parking {
-  if (waitMs <= tempo.parkThresholdMs) return 'hidden';
+  const full = inFlight > limits.inFlightMark;
+  if (waitMs <= tempo.parkThresholdMs) return full && waitMs <= limits.maxDelayMs ? 'delayed' : 'hidden';
   if (waitMs > limits.maxHideMs) return 'ledger';
-  return inFlight > limits.inFlightMark ? 'ledger' : 'hidden';
+  return full ? 'ledger' : 'hidden';
 }
 
 /** A new delivery waits in the ledger when no SQS delay reaches its due time, or when it is simply long. */

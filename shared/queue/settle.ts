@@ -212,8 +212,8 @@ function waiting(delivery: Delivery, dueAtMs: number, attempts: number, context:
     dueAtMs,
     guardAtMs: guardAtMs(dueAtMs, context.limits, context.tempo),
     parked: parking === 'ledger',
-    // A parked delivery's next timer has a name before it is sent: the old one is surplus from here on.
-    mark: parking === 'ledger' ? context.mark : delivery.mark,
+    // The next timer has a name before it is sent: the old one is surplus from here on.
+    mark: parking === 'hidden' ? delivery.mark : context.mark,
   };
 }
 

@@ -11,16 +11,9 @@ import type {
   Stage,
 } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
-import {
-  type AttemptDeps,
-  attemptDelivery,
-  type Dialogue,
-  postpone,
-  type Run,
-  type Task,
-  type TimerFate,
-} from './attempt.ts';
+import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
 import type { Peer } from './outcomes.ts';
+import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
 
 export interface Egress {
   readonly smtp: SmtpClient;
@@ -40,6 +33,8 @@ export interface SiteRun extends Run {
 export const START_WINDOW_MS = 60_000;
 /** From the last octet of content to the reply to the final dot, RFC 5321 §4.5.3.2.6, and a little. */
 const FINAL_REPLY_MS = 630_000;
+/** After this long no further host is tried for a session; the one being tried has `openingMs` at most. */
+const OPENING_BUDGET_MS = 90_000;
 /** A peer that takes content more slowly than this may be cut off by the invocation's end. */
 const SLOWEST_BODY_BYTES_PER_SECOND = 512 * 1_024;
 
@@ -57,6 +52,8 @@ export async function runSite(
   let startedCount = 0;
   /** Workers that have a session or are opening one. */
   let connected = 0;
+  /** The host that answered first is asked first from then on: dead ones cost their time once. */
+  let { hops } = site;
 
   const worker = async () => {
     let session: SmtpSession | undefined;
@@ -77,9 +74,12 @@ export async function runSite(
         carried = 0;
         if (unreachable === undefined) {
           connected += 1;
-          const opened = await openAny(deps, site.hops, run.signal);
-          if (opened.kind === 'opened') session = opened.session;
-          else connected -= 1;
+          const opened = await openAny(deps, hops, run.signal);
+          if (opened.kind === 'opened') {
+            session = opened.session;
+            hops = hopsFrom(hops, session);
+          }
+          if (opened.kind === 'failed') connected -= 1;
           // A site that takes no further session is not out of reach: those that it took carry the rest.
           if (opened.kind === 'failed' && connected > 0) {
             waiting.unshift(task);
@@ -99,7 +99,7 @@ export async function runSite(
       const dialogue =
         session === undefined
           ? failedDialogue(deps, site.name, unreachable)
-          : sessionDialogue(deps, run, site.name, session);
+          : sessionDialogue(deps, run, site.name, session, carried === 1);
       settle(task, await attemptDelivery(deps, run, task, dialogue));
     }
     await leave();
@@ -111,10 +111,17 @@ export async function runSite(
   const spreadMs = startedCount === 0 ? deps.tempo.postponeMs : (late.length / startedCount) * elapsedMs;
   await Promise.all(
     late.map(async (task) => {
-      settle(task, await postpone(deps, task, deps.tempo.postponeMs + deps.random.fraction() * spreadMs));
+      const expired = deps.clock.nowMs() >= task.timer.expiresAtMs;
+      const waitMs = deps.tempo.postponeMs + deps.random.fraction() * spreadMs;
+      settle(
+        task,
+        expired ? await expireDelivery(deps, run, task, NO_TIME) : await postpone(deps, task, waitMs),
+      );
     }),
   );
 }
+
+const NO_TIME = ownReply(450, '4.4.7', 'delivery time expired while the site left no time for an attempt');
 
 /** The same outcome for every recipient, without a dialogue: the site or the domain cannot be reached. */
 export function fixedDialogue(
@@ -122,11 +129,14 @@ export function fixedDialogue(
   outcome: RecipientOutcome,
   about: { readonly site?: string; readonly peer?: Peer } = {},
 ): Dialogue {
-  return async (_envelope, _content, positions) => ({
-    atMs: deps.clock.nowMs(),
-    outcomes: new Map(positions.map((position) => [position, outcome])),
-    ...about,
-  });
+  return {
+    needsContent: false,
+    speak: async (_envelope, _content, positions) => ({
+      atMs: deps.clock.nowMs(),
+      outcomes: new Map(positions.map((position) => [position, outcome])),
+      ...about,
+    }),
+  };
 }
 
 interface SiteFailure {
@@ -146,13 +156,21 @@ function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | 
   });
 }
 
-function sessionDialogue(deps: AttemptDeps, run: SiteRun, site: string, session: SmtpSession): Dialogue {
-  return async (envelope, content, positions) => {
+function sessionDialogue(
+  deps: AttemptDeps,
+  run: SiteRun,
+  site: string,
+  session: SmtpSession,
+  isFirst: boolean,
+): Dialogue {
+  const speak: Dialogue['speak'] = async (envelope, content, positions) => {
     if (run.signal.aborted) return 'unattempted';
     const onAbort = () => session.destroy();
     run.signal.addEventListener('abort', onAbort, { once: true });
     try {
       const outcomes = await session.transact(envelope, content);
+      // A peer that has had enough of the session says so to the next MAIL: it has not looked at this message.
+      if (!isFirst && outcomes.every(endsTheSession)) return 'unattempted';
       const { host, address } = session.target;
       return {
         atMs: deps.clock.nowMs(),
@@ -173,16 +191,27 @@ function sessionDialogue(deps: AttemptDeps, run: SiteRun, site: string, session:
       run.signal.removeEventListener('abort', onAbort);
     }
   };
+  return { needsContent: true, speak };
+}
+
+function endsTheSession({ kind, stage, reply }: RecipientOutcome): boolean {
+  return kind === 'transient' && stage === 'mail' && reply.code === 421;
+}
+
+function hopsFrom(hops: readonly Hop[], { target }: SmtpSession): readonly Hop[] {
+  const answered = (hop: Hop) => hop.host === target.host && hop.address === target.address;
+  return [...hops.filter(answered), ...hops.filter((hop) => !answered(hop))];
 }
 
 type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
 
 // In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next.
 async function openAny(
-  deps: Egress,
+  deps: AttemptDeps & Egress,
   hops: readonly Hop[],
   signal: AbortSignal,
 ): Promise<Opened | SiteFailure> {
+  const startedAtMs = deps.clock.nowMs();
   let failure: SiteFailure = {
     kind: 'failed',
     stage: 'connect',
@@ -190,7 +219,7 @@ async function openAny(
     hop: undefined,
   };
   for (const hop of hops) {
-    if (signal.aborted) break;
+    if (signal.aborted || deps.clock.nowMs() - startedAtMs > OPENING_BUDGET_MS) break;
     const opened = await deps.smtp.open({
       ...hop,
       ehloName: deps.ehloName,

@@ -16,11 +16,16 @@ export function classify(stage: Stage, reply: Reply): RecipientOutcome {
     case 'transient':
       return { kind: 'transient', stage, reply };
     case 'permanent':
-      return { kind: 'permanent', stage, reply };
+      return { kind: isAboutSession(stage, reply) ? 'transient' : 'permanent', stage, reply };
     case 'positive':
       if (stage === 'final' && letsGoOn(stage, reply)) return { kind: 'delivered', stage, reply };
       return { kind: 'transient', stage, reply: outOfTurn(reply) };
   }
+}
+
+// "Bad sequence of commands" (RFC 5321 §4.2.3) speaks of what went before, not of this mail: never bounce on it.
+function isAboutSession(stage: Stage, reply: Reply): boolean {
+  return reply.code === 503 && stage !== 'final';
 }
 
 /** The outcome of a recipient for whom no reply came; `reply` is ours, saying why. */

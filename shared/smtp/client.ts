@@ -26,6 +26,8 @@ export type RecipientOutcome =
 
 /** Milliseconds; the defaults are RFC 5321 §4.5.3.2's, Connect_Timeout ours. */
 export interface SmtpTimeouts {
+  /** From the first packet to the reply to EHLO and the TLS handshake, altogether, whatever the others allow. */
+  readonly openingMs: number;
   readonly connectMs: number;
   readonly greetingMs: number;
   readonly commandMs: number;

@@ -64,6 +64,7 @@ interface Opening {
 }
 
 async function openOnce(target: SmtpTarget, tls: SmtpTarget['tls']): Promise<Opening> {
+  const startedAt = performance.now();
   const tcp = await openTcp(target);
   if (typeof tcp === 'string') {
     const reply = ownReply(
@@ -74,10 +75,13 @@ async function openOnce(target: SmtpTarget, tls: SmtpTarget['tls']): Promise<Ope
     return { outcome: { kind: 'failed', stage: 'connect', reply }, handshakeFailed: false };
   }
   const dialogue = beginDialogue(target, tls, tcp);
+  const leftMs = target.timeouts.openingMs - (performance.now() - startedAt);
+  const tooSlow = setTimeout(() => dialogue.hangUp(), Math.max(leftMs, 0));
   const connected = await new Promise<boolean>((resolve) => {
     dialogue.ended.then(() => resolve(false));
     dialogue.connection.connect((error) => resolve(error === undefined));
   });
+  clearTimeout(tooSlow);
   // A 421 that answers the last command ends the connection in the very moment that it opens.
   if (!connected || dialogue.isEnded()) {
     dialogue.hangUp();
@@ -90,6 +94,7 @@ async function openOnce(target: SmtpTarget, tls: SmtpTarget['tls']): Promise<Ope
 
 /** A connected socket, or why there is none. */
 function openTcp(target: SmtpTarget): Promise<Socket | string> {
+  const timeoutMs = Math.min(target.timeouts.connectMs, target.timeouts.openingMs);
   return new Promise((resolve) => {
     try {
       const socket = connect({
@@ -101,8 +106,8 @@ function openTcp(target: SmtpTarget): Promise<Socket | string> {
       });
       const timer = setTimeout(() => {
         socket.destroy();
-        resolve(`no answer within ${target.timeouts.connectMs / 1000} s`);
-      }, target.timeouts.connectMs);
+        resolve(`no answer within ${timeoutMs / 1000} s`);
+      }, timeoutMs);
       socket.once('connect', () => {
         clearTimeout(timer);
         socket.removeAllListeners('error');

@@ -13,6 +13,7 @@ const LONG_MS = 60_000;
 /** Far beyond what a test may take: a timeout that matters is set by its test. */
 export const TIMEOUTS = {
   connectMs: LONG_MS,
+  openingMs: LONG_MS,
   greetingMs: LONG_MS,
   commandMs: LONG_MS,
   contentMs: LONG_MS,

@@ -190,7 +190,9 @@ test('what DNS kept from being attempted until its expiry ends as expired and is
 test('where a waiting delivery waits', () => {
   const table: readonly (readonly [waitSeconds: number, inFlight: number, parking: string])[] = [
     [1, 0, 'hidden'],
-    [900, 119_000, 'hidden'],
+    [300, 60_000, 'hidden'],
+    [300, 60_001, 'delayed'],
+    [900, 119_000, 'delayed'],
     [901, 60_000, 'hidden'],
     [901, 60_001, 'ledger'],
     [14_400, 0, 'hidden'],

@@ -181,3 +181,10 @@ test('every recipient of a transaction has an outcome, however far it came', () 
     assert.deepEqual(settled(replies, finalDotSent), outcomes, replies.join(', '));
   }
 });
+
+test('503 to a command is about the session and bounces nobody; after the content it is the verdict', () => {
+  const reply = { code: 503, enhanced: '5.5.1', text: 'nested MAIL command' };
+  assert.equal(classify('mail', reply).kind, 'transient');
+  assert.equal(classify('rcpt', reply).kind, 'transient');
+  assert.equal(classify('final', reply).kind, 'permanent');
+});

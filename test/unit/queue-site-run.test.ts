@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
+import type { DeliveryItem } from '../../shared/queue/delivery.ts';
+import type { LeaseRequest } from '../../shared/queue/ports.ts';
+import { runSite } from '../../shared/queue/site-run.ts';
+import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { timerFor } from '../../shared/queue/timer.ts';
+import type { OpenOutcome, RecipientOutcome, SmtpSession, SmtpTarget } from '../../shared/smtp/client.ts';
+import { ownReply } from '../../shared/smtp/reply.ts';
+import { deliveryItem, NOW } from './queue-fixtures.ts';
+
+const HOPS = [
+  { host: 'silent.example.net', address: '192.0.2.1', port: 25 },
+  { host: 'good.example.net', address: '192.0.2.2', port: 25 },
+];
+const delivered: RecipientOutcome = { kind: 'delivered', stage: 'final', reply: { code: 250, text: 'ok' } };
+const enough: RecipientOutcome = {
+  kind: 'transient',
+  stage: 'mail',
+  reply: ownReply(421, '4.7.0', 'enough of this session'),
+};
+
+/** A site with a clock of its own: opening at a silent host takes a minute. */
+function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutcome, startMs = NOW) {
+  let nowMs = startMs;
+  const items = new Map<string, DeliveryItem>(
+    itemIds.map((id) => [id, deliveryItem({}, { key: { credential: 'acme', id, chunk: 0 }, rev: 1 })]),
+  );
+  const opened: string[] = [];
+  let transactions = 0;
+  const sessionTo = (target: SmtpTarget): SmtpSession => ({
+    target,
+    tls: undefined,
+    usable: true,
+    async transact(envelope) {
+      transactions += 1;
+      return envelope.recipients.map(() => answers(transactions));
+    },
+    async quit() {},
+    destroy() {},
+  });
+  const deps = {
+    clock: { nowMs: () => nowMs, pause: async () => {} },
+    random: { fraction: () => 0.5, name: () => `name-${nowMs}-${transactions}` },
+    tempo: DEFAULT_TEMPO,
+    limits: QUEUE_LIMITS,
+    log: { record: () => {}, notice: (notice: object) => assert.fail(JSON.stringify(notice)) },
+    ledger: {
+      readMessage: async () => [],
+      readItem: async ({ id }: { id: string }) => items.get(id),
+      write: async (item: object) => {
+        const delivery = item as DeliveryItem;
+        items.set(delivery.key.id, delivery);
+        return true;
+      },
+      lease: async ({ key, lease }: LeaseRequest) => {
+        const item = items.get(key.id);
+        if (item === undefined) return undefined;
+        const leased = { ...item, delivery: { ...item.delivery, lease, everLeased: true } };
+        items.set(key.id, leased);
+        return leased;
+      },
+      remove: async () => true,
+    },
+    users: { add: async () => true, remove: async () => true, forget: async () => {} },
+    spool: {
+      put: async () => {},
+      open: async () => Readable.from([Buffer.from('content')]),
+      remove: async () => {},
+      presignPut: async () => ({ url: '', headers: {} }),
+    },
+    timers: {
+      send: async (timers: readonly object[]) => timers.map(() => true),
+      hide: async () => {},
+      delete: async () => {},
+      depth: async () => ({ visible: 0, inFlight: 0 }),
+    },
+    smtp: {
+      async open(target: SmtpTarget): Promise<OpenOutcome> {
+        opened.push(target.host);
+        if (target.host.startsWith('good')) return { kind: 'opened', session: sessionTo(target) };
+        nowMs += 60_000;
+        return { kind: 'failed', stage: 'greeting', reply: ownReply(421, '4.4.2', 'silence') };
+      },
+    },
+    ehloName: 'out.example.com',
+    timeouts: { openingMs: 1, connectMs: 1, greetingMs: 1, commandMs: 1, contentMs: 1, finalMs: 1 },
+    tls: 'no' as const,
+    sessionsPerSite: 1,
+    deliveriesPerSession: 2,
+    leaseMarginMs: 60_000,
+    resendReceiveCount: 500,
+  };
+  const run = async (hops = HOPS) => {
+    const tasks = [...items.values()].map((item) => ({
+      timer: timerFor(item),
+      receipt: 'r',
+      receiveCount: 1,
+    }));
+    const signal = new AbortController().signal;
+    const at = { startedAtMs: nowMs, deadlineMs: nowMs + 900_000, inFlight: 0, signal };
+    await runSite(deps, at, { name: 'site', hops, tasks }, () => {});
+  };
+  return { run, opened, state: (id: string) => items.get(id)?.delivery };
+}
+
+test('a first host that takes the connection and says nothing keeps no mail from the second', async () => {
+  const site = stage(['m1'], () => delivered);
+  await site.run();
+  assert.deepEqual(site.opened, ['silent.example.net', 'good.example.net']);
+  assert.equal(site.state('m1')?.state, 'finished');
+});
+
+test('the host that answered is asked first for the next session', async () => {
+  const site = stage(['m1', 'm2', 'm3', 'm4'], () => delivered);
+  // Two deliveries a session; the second session begins after the window for starts, so put the good host's time at 0.
+  await site.run([...HOPS].reverse());
+  assert.deepEqual(site.opened, ['good.example.net', 'good.example.net']);
+});
+
+test('hosts that are all silent defer the mail, however many there are', async () => {
+  const site = stage(['m1'], () => delivered);
+  await site.run(
+    Array.from({ length: 12 }, (_, i) => ({ host: `silent-${i}`, address: `192.0.2.${i}`, port: 25 })),
+  );
+  assert.equal(site.opened.length, 2);
+  assert.equal(site.state('m1')?.attempts, 1);
+  assert.equal(site.state('m1')?.lastReply?.text, 'silence');
+});
+
+test('a message past its expiry that the site leaves no time for ends as expired', async () => {
+  const expiresAtMs = deliveryItem().delivery.facts.expiresAtMs;
+  const site = stage(['m1', 'm2'], () => delivered, expiresAtMs);
+  const slow = [HOPS[0], HOPS[0]].flatMap((hop) => hop ?? []);
+  await site.run(slow);
+  assert.equal(site.state('m1')?.recipients[0]?.ending?.kind, 'expired');
+  assert.equal(site.state('m2')?.recipients[0]?.ending?.kind, 'expired');
+});
+
+test('421 to the second MAIL of a session is not held against that message', async () => {
+  const site = stage(['m1', 'm2'], (n) => (n === 1 ? delivered : enough));
+  await site.run([...HOPS].reverse());
+  assert.equal(site.state('m1')?.state, 'finished');
+  assert.equal(site.state('m2')?.state, 'open');
+  assert.equal(site.state('m2')?.attempts, 0);
+  assert.equal(site.state('m2')?.lease, undefined);
+});
+
+test('421 to the first MAIL of a session is the answer to that message', async () => {
+  const site = stage(['m1'], () => enough);
+  await site.run([...HOPS].reverse());
+  assert.equal(site.state('m1')?.attempts, 1);
+  assert.equal(site.state('m1')?.lastReply?.code, 421);
+});
