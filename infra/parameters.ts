@@ -14,7 +14,7 @@ export interface StackParameters {
   readonly ehloHostname: string | undefined;
   /** Our name in the Received header. Absent: as `ehloHostname`. */
   readonly traceHost: string | undefined;
-  /** Concurrency set aside for receive; `none` for accounts whose whole quota is small. */
+  /** Concurrency set aside for receive (and 1 for release); `none` for accounts whose whole quota is small. */
   readonly reservedConcurrency: number | 'none';
   /** The most deliver functions that the timers queue runs at once (Lambda allows 2 to 1,000). */
   readonly maximumConcurrency: number;

@@ -54,7 +54,7 @@ export class DelayXferStack extends Stack {
       ehloHostname,
       maximumConcurrency: parameters.maximumConcurrency,
     });
-    new Release(this, 'Release', { shared });
+    new Release(this, 'Release', { shared, reservedConcurrency: parameters.reservedConcurrency });
 
     new CfnOutput(this, 'ApiUrl', { value: api.url });
     if (network !== undefined) new CfnOutput(this, 'EgressAddress', { value: network.address });

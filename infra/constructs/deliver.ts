@@ -32,6 +32,7 @@ export class Deliver extends Construct {
         'Wakes on timers, leases deliveries, sends them by SMTP and settles what the servers said.',
       timeoutSeconds: DELIVER_TIMEOUT_SECONDS,
       memoryMb: MEMORY_MB,
+      wakesDeliver: true,
       environment: { EHLO_HOSTNAME: props.ehloHostname },
       ...(network === undefined ? {} : { vpc: network.vpc }),
     });

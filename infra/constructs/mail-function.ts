@@ -5,7 +5,13 @@
 import { AssetHashType, DockerImage, Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import type { IVpc } from 'aws-cdk-lib/aws-ec2';
 import { Effect, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import {
+  Architecture,
+  Code,
+  Function as LambdaFunction,
+  RecursiveLoop,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { bundleFunction, type FunctionName, functionFolder } from '../bundle.ts';
@@ -30,6 +36,8 @@ export interface MailFunctionProps {
   readonly memoryMb: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly reservedConcurrency?: number;
+  /** Sends later timers to the queue that wakes deliver: retries are a loop on purpose. */
+  readonly wakesDeliver?: boolean;
   readonly vpc?: IVpc;
 }
 
@@ -65,6 +73,8 @@ export class MailFunction extends Construct {
       ...(props.reservedConcurrency === undefined
         ? {}
         : { reservedConcurrentExecutions: props.reservedConcurrency }),
+      // Lambda stops what goes round 16 times, unless told (developer guide, recursive loop detection).
+      ...(props.wakesDeliver === true ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
       ...(props.vpc === undefined ? {} : { vpc: props.vpc }),
     });
     if (props.vpc !== undefined) this.denyNetworkInterfacesToCode();

@@ -7,6 +7,7 @@ import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { Construct } from 'constructs';
 import { RELEASE_TIMEOUT_SECONDS } from '../../shared/aws/limits.ts';
 import { INDEXES } from '../../shared/aws/table.ts';
+import type { StackParameters } from '../parameters.ts';
 import { MailFunction, type SharedProps } from './mail-function.ts';
 
 const MEMORY_MB = 512;
@@ -14,10 +15,12 @@ const PERIOD = Duration.minutes(1);
 
 export interface ReleaseProps {
   readonly shared: SharedProps;
+  /** `none`: the account has nothing to set aside, and a run that is slow is overlapped by the next. */
+  readonly reservedConcurrency: StackParameters['reservedConcurrency'];
 }
 
 export class Release extends Construct {
-  constructor(scope: Construct, id: string, { shared }: ReleaseProps) {
+  constructor(scope: Construct, id: string, { shared, reservedConcurrency }: ReleaseProps) {
     super(scope, id);
     const { stores, timers } = shared;
     const release = new MailFunction(this, 'Lambda', {
@@ -28,6 +31,9 @@ export class Release extends Construct {
       timeoutSeconds: RELEASE_TIMEOUT_SECONDS,
       memoryMb: MEMORY_MB,
       environment: {},
+      wakesDeliver: true,
+      // Runs never overlap: a minute that finds one under way is dropped, or waits for less than a minute.
+      ...(reservedConcurrency === 'none' ? {} : { reservedConcurrency: 1 }),
     });
 
     release.allow(['s3:DeleteObject'], [stores.bucket.arnForObjects('*')]);

@@ -91,6 +91,26 @@ test('deliver cannot use up the concurrency that receive needs', () => {
   assert.deepEqual(narrow['ScalingConfig'], { MaximumConcurrency: 3 });
 });
 
+test('runs of release never overlap, unless the account has no concurrency to set aside', () => {
+  const reserved = (of = template) =>
+    only(of, 'AWS::Lambda::Function', 'Release')['ReservedConcurrentExecutions'];
+  assert.equal(reserved(), 1);
+  assert.equal(reserved(synthesized({ reservedConcurrency: '7' })), 1);
+  assert.equal(reserved(synthesized({ reservedConcurrency: 'none' })), undefined);
+});
+
+test('Lambda does not take retries for an endless loop: deliver and release may wake deliver for ever', () => {
+  const functions = resources(template, 'AWS::Lambda::Function');
+  assert.deepEqual(
+    [...functions].map(([id, properties]) => [id, properties['RecursiveLoop']]),
+    [
+      ['ReceiveLambdaFunction', undefined],
+      ['DeliverLambdaFunction', 'Allow'],
+      ['ReleaseLambdaFunction', 'Allow'],
+    ],
+  );
+});
+
 test('every log group ends: lines are kept for 30 days', () => {
   const groups = resources(template, 'AWS::Logs::LogGroup');
   assert.deepEqual(
