@@ -7,6 +7,7 @@ import type { Construct } from 'constructs';
 import { Api } from './constructs/api.ts';
 import { Deliver } from './constructs/deliver.ts';
 import { Network } from './constructs/network.ts';
+import { Notices } from './constructs/notices.ts';
 import { Receive } from './constructs/receive.ts';
 import { Release } from './constructs/release.ts';
 import { Stores } from './constructs/stores.ts';
@@ -48,13 +49,17 @@ export class DelayXferStack extends Stack {
       authentication: parameters.authentication,
       removalPolicy,
     });
-    new Deliver(this, 'Deliver', {
+    const deliver = new Deliver(this, 'Deliver', {
       shared,
       network,
       ehloHostname,
       maximumConcurrency: parameters.maximumConcurrency,
     });
-    new Release(this, 'Release', { shared, reservedConcurrency: parameters.reservedConcurrency });
+    const release = new Release(this, 'Release', {
+      shared,
+      reservedConcurrency: parameters.reservedConcurrency,
+    });
+    new Notices(this, 'Notices', { receive: receive.log, deliver: deliver.log, release: release.log });
 
     new CfnOutput(this, 'ApiUrl', { value: api.url });
     if (network !== undefined) new CfnOutput(this, 'EgressAddress', { value: network.address });

@@ -1,6 +1,7 @@
 // The deliver function: woken by timers in batches, it sends mail by SMTP from the network's fixed address.
 
 import { Duration } from 'aws-cdk-lib';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import {
   DELIVER_BATCH_SIZE,
@@ -21,6 +22,8 @@ export interface DeliverProps {
 }
 
 export class Deliver extends Construct {
+  readonly log: ILogGroup;
+
   constructor(scope: Construct, id: string, props: DeliverProps) {
     super(scope, id);
     const { shared, network } = props;
@@ -36,6 +39,7 @@ export class Deliver extends Construct {
       environment: { EHLO_HOSTNAME: props.ehloHostname },
       ...(network === undefined ? {} : { vpc: network.vpc }),
     });
+    this.log = deliver.log;
 
     deliver.allow(['s3:GetObject', 's3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
     // Without this, S3 answers 403 where it means that content is missing (S3 API, GetObject).

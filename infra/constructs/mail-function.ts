@@ -1,8 +1,9 @@
 // What the functions have in common: a bundle, a role of its own without AWS's managed policies, a log group
-// that ends, and the names of the stores in the environment. The role may write to its own log group and do
+// that ends, an alarm for runs that fail, and the names of the stores in the environment. The role may write to its own log group and do
 // nothing else; the file of each function adds what that function may do.
 
 import { AssetHashType, DockerImage, Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import { Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IVpc } from 'aws-cdk-lib/aws-ec2';
 import { Effect, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
@@ -12,13 +13,16 @@ import {
   RecursiveLoop,
   Runtime,
 } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { type ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { bundleFunction, type FunctionName, functionFolder } from '../bundle.ts';
+import { alarmAboveZero } from './alarm.ts';
 import type { Stores } from './stores.ts';
 import type { Timers } from './timers.ts';
 
 export const LOG_RETENTION = RetentionDays.ONE_MONTH;
+
+const ERRORS_PERIOD = Duration.minutes(5);
 
 /** What every function is given. */
 export interface SharedProps {
@@ -44,12 +48,14 @@ export interface MailFunctionProps {
 export class MailFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
+  readonly log: ILogGroup;
 
   constructor(scope: Construct, id: string, props: MailFunctionProps) {
     super(scope, id);
     const { stores, timers, removalPolicy } = props.shared;
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     const logGroup = new LogGroup(this, 'Log', { retention: LOG_RETENTION, removalPolicy });
+    this.log = logGroup;
     this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], [logGroup.logGroupArn]);
 
     // Before the function: Lambda looks for these permissions while it creates the function.
@@ -78,6 +84,10 @@ export class MailFunction extends Construct {
       ...(props.vpc === undefined ? {} : { vpc: props.vpc }),
     });
     if (props.vpc !== undefined) this.denyNetworkInterfacesToCode();
+    alarmAboveZero(this, 'Failed', {
+      fault: 'a function failed',
+      metric: this.function.metricErrors({ period: ERRORS_PERIOD, statistic: Stats.SUM }),
+    });
   }
 
   /** The only way a role gets permissions: named actions on named resources. */

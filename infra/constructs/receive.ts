@@ -2,6 +2,7 @@
 
 import { SecretValue } from 'aws-cdk-lib';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { RECEIVE_TIMEOUT_SECONDS } from '../../shared/aws/limits.ts';
@@ -24,6 +25,7 @@ export interface ReceiveProps {
 
 export class Receive extends Construct {
   readonly function: LambdaFunction;
+  readonly log: ILogGroup;
   /** With Basic only; filled by hand, see docs/aws.md. */
   readonly credentials: Secret | undefined;
 
@@ -54,6 +56,7 @@ export class Receive extends Construct {
       ...(reservedConcurrency === 'none' ? {} : { reservedConcurrency }),
     });
     this.function = receive.function;
+    this.log = receive.log;
 
     receive.allow(['s3:PutObject', 's3:GetObject', 's3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
     // Without this, S3 answers 403 where it means that an upload has not arrived (S3 API, GetObject).

@@ -4,6 +4,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { RELEASE_TIMEOUT_SECONDS } from '../../shared/aws/limits.ts';
 import { INDEXES } from '../../shared/aws/table.ts';
@@ -20,6 +21,8 @@ export interface ReleaseProps {
 }
 
 export class Release extends Construct {
+  readonly log: ILogGroup;
+
   constructor(scope: Construct, id: string, { shared, reservedConcurrency }: ReleaseProps) {
     super(scope, id);
     const { stores, timers } = shared;
@@ -35,6 +38,7 @@ export class Release extends Construct {
       // Runs never overlap: a minute that finds one under way is dropped, or waits for less than a minute.
       ...(reservedConcurrency === 'none' ? {} : { reservedConcurrency: 1 }),
     });
+    this.log = release.log;
 
     release.allow(['s3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
     release.allow(

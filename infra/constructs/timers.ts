@@ -2,7 +2,7 @@
 // is deleted: the ledger alone is enough to rebuild every timer (I5).
 
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import {
@@ -10,7 +10,7 @@ import {
   SQS_MAX_RECEIVE_COUNT,
   SQS_MAX_RETENTION_SECONDS,
 } from '../../shared/aws/limits.ts';
-import { runbook } from '../runbook.ts';
+import { alarmAboveZero } from './alarm.ts';
 
 export class Timers extends Construct {
   readonly queue: Queue;
@@ -29,16 +29,12 @@ export class Timers extends Construct {
       deadLetterQueue: { queue: deadLetters, maxReceiveCount: SQS_MAX_RECEIVE_COUNT },
     });
 
-    new Alarm(this, 'DeadLettersNotEmpty', {
-      alarmDescription: runbook('a timer is in the dead-letter queue'),
+    alarmAboveZero(this, 'DeadLettersNotEmpty', {
+      fault: 'a timer is in the dead-letter queue',
       metric: deadLetters.metricApproximateNumberOfMessagesVisible({
         period: Duration.minutes(1),
         statistic: Stats.MAXIMUM,
       }),
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-      threshold: 0,
-      evaluationPeriods: 1,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
     });
   }
 }
