@@ -1,7 +1,8 @@
 // The minute's run of release.
 
 import type { Context } from 'aws-lambda';
-import { type ReleaseDeps, type ReleaseSummary, releaseDue } from '../../shared/queue/release.ts';
+import type { ReleaseDeps } from '../../shared/queue/due-entry.ts';
+import { type ReleaseSummary, releaseDue } from '../../shared/queue/release.ts';
 
 export type ReleaseHandler = (event: unknown, context: Context) => Promise<ReleaseSummary>;
 

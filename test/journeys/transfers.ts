@@ -22,7 +22,6 @@ export function message(id: string, recipients: readonly unknown[], more: object
 
 export interface Answer {
   readonly status: number;
-  readonly headers: Headers;
   readonly type: string;
   readonly body: unknown;
 }
@@ -32,8 +31,7 @@ export async function request(world: World, path: string, init: RequestInit): Pr
   const response = await fetch(`${world.baseUrl}${path}`, init);
   const text = await response.text();
   const type = response.headers.get('content-type') ?? '';
-  const body = type.includes('json') ? JSON.parse(text) : text;
-  return { status: response.status, headers: response.headers, type, body };
+  return { status: response.status, type, body: type.includes('json') ? JSON.parse(text) : text };
 }
 
 /** A frame of XFER/1. `fields` are added to the common ones, or stand in their place. */
