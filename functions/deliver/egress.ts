@@ -32,6 +32,7 @@ const MAX_HOSTS = 5;
 /** A neighbourly few, since every invocation has its own. */
 const SESSIONS_PER_SITE = 5;
 const DELIVERIES_PER_SESSION = 100;
+const TLS = 'ifavailable';
 
 export interface EgressSettings {
   readonly ehloName: string;
@@ -41,6 +42,12 @@ export interface EgressSettings {
   /** The machine's own when absent. */
   readonly dnsServers?: readonly string[];
   readonly timeouts?: SmtpTimeouts;
+  /** `ifavailable` when absent. */
+  readonly tls?: Egress['tls'];
+  /** At once, from one invocation; 5 when absent. */
+  readonly sessionsPerSite?: number;
+  /** 100 when absent. */
+  readonly deliveriesPerSession?: number;
 }
 
 /** Throws when a network or a server cannot be read: a fault of the configuration. */
@@ -66,8 +73,8 @@ export function createEgress(
     smtp: createNodemailerClient({ nowMs: world.clock.nowMs }),
     ehloName: settings.ehloName,
     timeouts: settings.timeouts ?? SMTP_TIMEOUTS,
-    tls: 'ifavailable',
-    sessionsPerSite: SESSIONS_PER_SITE,
-    deliveriesPerSession: DELIVERIES_PER_SESSION,
+    tls: settings.tls ?? TLS,
+    sessionsPerSite: settings.sessionsPerSite ?? SESSIONS_PER_SITE,
+    deliveriesPerSession: settings.deliveriesPerSession ?? DELIVERIES_PER_SESSION,
   };
 }

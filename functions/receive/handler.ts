@@ -14,6 +14,7 @@ import { patienceUntil } from '../../shared/queue/patience.ts';
 import { StoreError } from '../../shared/queue/ports.ts';
 import { type ReceiveDeps, receiveTransfer } from '../../shared/queue/receive.ts';
 import { uploadKey } from '../../shared/queue/spool-object.ts';
+import { MAX_DELIVERIES_PER_TRANSFER } from '../../shared/queue/store-transfer.ts';
 import { withdrawMessage } from '../../shared/queue/withdraw.ts';
 import { parseTransferBody, type TransferFormat } from '../../shared/xfer/body.ts';
 import { formatKumoAnswer, KUMOMTA_PATH } from '../../shared/xfer/kumo.ts';
@@ -123,9 +124,16 @@ async function answerTo(
   if (!parsed.ok) return formatProblem(parsed.problem);
   const { credential } = identity;
   const outcome = await receiveTransfer(deps, { credential, messages: parsed.messages, patience });
-  return outcome.kind === 'busy'
-    ? busy(outcome.inDoubt, outcome.detail)
-    : formatAnswer(parsed.format, outcome.verdicts);
+  switch (outcome.kind) {
+    case 'verdicts':
+      return formatAnswer(parsed.format, outcome.verdicts);
+    case 'busy':
+      return busy(outcome.inDoubt, outcome.detail);
+    case 'too-many': {
+      const most = `at most ${MAX_DELIVERIES_PER_TRANSFER} are taken: send fewer messages at once`;
+      return formatProblem(problem('too-many-deliveries', `${outcome.deliveries} deliveries; ${most}`));
+    }
+  }
 }
 
 async function upload(deps: ReceiveHandlerDeps, credential: string, body: Buffer): Promise<WireAnswer> {

@@ -20,12 +20,16 @@ const NOT_APPLIED = new Set([
   'EHOSTUNREACH',
 ]);
 
-/** Runs an SDK call; whatever it throws comes out as a StoreError that keeps the cause. */
+/** The call itself is wrong and would be wrong again: a bug, not a store that failed. */
+const WRONG_CALL = new Set(['ValidationException', 'InvalidParameterValue', 'ResourceNotFoundException']);
+
+/** Runs an SDK call. What the store did not do comes out as a StoreError that keeps the cause; a bug as it is. */
 export async function storeCall<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
     const name = errorName(error);
+    if (WRONG_CALL.has(name)) throw error;
     const code = NOT_APPLIED.has(name) ? 'not-applied' : 'in-doubt';
     throw new StoreError(code, `${what}: ${name}`, { cause: error });
   }

@@ -35,6 +35,10 @@ export interface Stores {
 const LEDGER_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 1_000;
 const SOCKETS = 100;
+/** From the request to the first octet of the answer, for S3 and SQS: past it the call failed, and is repeated. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Without an octet for this long, a stream of content is broken. */
+const IDLE_TIMEOUT_MS = 10_000;
 
 /** Where the services are, when they are not AWS's: the embedded stack's emulators. */
 export interface ClientOverrides {
@@ -52,6 +56,14 @@ export function createClients(overrides: ClientOverrides = {}): Clients {
   const agent = { keepAlive: true, maxSockets: SOCKETS };
   // Most of a handler's CPU time is the SDK's: put together once, its middleware costs a fifth less.
   const common = { cacheMiddleware: true };
+  const patient = {
+    connectionTimeout: CONNECT_TIMEOUT_MS,
+    requestTimeout: ANSWER_TIMEOUT_MS,
+    throwOnRequestTimeout: true,
+    socketTimeout: IDLE_TIMEOUT_MS,
+    httpAgent: agent,
+    httpsAgent: agent,
+  };
   const clients = {
     dynamodb: new DynamoDBClient({
       ...common,
@@ -67,13 +79,13 @@ export function createClients(overrides: ClientOverrides = {}): Clients {
     }),
     s3: new S3Client({
       ...common,
-      requestHandler: { httpAgent: agent, httpsAgent: agent },
+      requestHandler: patient,
       // Otherwise the SDK signs the checksum of an empty body into upload URLs.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       ...overrides.s3,
     }),
-    sqs: new SQSClient({ ...common, ...overrides.sqs }),
+    sqs: new SQSClient({ ...common, requestHandler: patient, ...overrides.sqs }),
   };
   for (const name of IDLE_MIDDLEWARE) {
     clients.dynamodb.middlewareStack.remove(name);

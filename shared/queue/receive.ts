@@ -1,11 +1,9 @@
 // A transfer, from parsed frames to verdicts, in the order that I1 demands: content into the spool, items into
 // the ledger, timers into the queue, then the answer. Messages of one transfer succeed or fail alone.
 
-import { traceHeader } from '../message/trace.ts';
 import { deliveryRecord, type Log } from '../records/records.ts';
 import { ownReply } from '../smtp/reply.ts';
 import type { Verdict, XferHeader, XferMessage } from '../xfer/message.ts';
-import type { Incoming } from './accept.ts';
 import {
   type CheckDeps,
   type CheckedMessage,
@@ -13,20 +11,13 @@ import {
   checkUpload,
   type FitMessage,
 } from './check-message.ts';
-import { contentUser, splitIntoChunks } from './chunks.ts';
-import {
-  type CommitDeps,
-  type CommitOutcome,
-  commitMessage,
-  LEDGER_WIDTH,
-  usersTtlMs,
-} from './commit-message.ts';
+import { splitIntoChunks } from './chunks.ts';
+import { type CommitDeps, type CommitOutcome, commitMessage, LEDGER_WIDTH } from './commit-message.ts';
 import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
 import { inParallel } from './in-parallel.ts';
 import { type Patience, pauseBeforeRetry } from './patience.ts';
 import { StoreError, type Timers } from './ports.ts';
-import { firstTimes } from './schedule.ts';
-import { composeSpoolObject } from './spool-object.ts';
+import { MAX_DELIVERIES_PER_TRANSFER, type Stored, storeTransfer } from './store-transfer.ts';
 import { delaySeconds, timerFor } from './timer.ts';
 import { isCommitted } from './wake.ts';
 
@@ -43,16 +34,10 @@ export interface Transfer {
 
 export type TransferOutcome =
   | { readonly kind: 'verdicts'; readonly verdicts: readonly Verdict[] }
+  /** More deliveries than one spool object's users can be counted for; nothing was taken. */
+  | { readonly kind: 'too-many'; readonly deliveries: number }
   /** Nothing was committed, or something may have been: the client repeats or withdraws. */
   | { readonly kind: 'busy'; readonly inDoubt: boolean; readonly detail: string };
-
-interface Stored {
-  readonly fit: FitMessage;
-  readonly incoming: Incoming;
-  /** What the object's count names: the users of all inline messages, and those of this one. */
-  readonly registered: ReadonlySet<string>;
-  readonly users: readonly string[];
-}
 
 /** Never throws for stores that fail; throws only for bugs. */
 export async function receiveTransfer(deps: ReceiveDeps, transfer: Transfer): Promise<TransferOutcome> {
@@ -60,7 +45,9 @@ export async function receiveTransfer(deps: ReceiveDeps, transfer: Transfer): Pr
     check(deps, transfer, message),
   );
   const fit = checked.filter((message) => message?.kind === 'fit');
-  const stored = fit.length === 0 ? [] : await store(deps, transfer, fit);
+  const deliveries = countDeliveries(fit);
+  if (deliveries > MAX_DELIVERIES_PER_TRANSFER) return { kind: 'too-many', deliveries };
+  const stored = fit.length === 0 ? [] : await storeTransfer(deps, transfer, fit);
   if (stored === undefined)
     return { kind: 'busy', inDoubt: false, detail: 'the content could not be stored in time' };
 
@@ -102,6 +89,8 @@ async function check(
     case 'message':
       return checkInline(message, deps);
     case 'upload':
+      // Reading uploads takes time; one that comes too late is neither fit nor refused.
+      if (!transfer.patience.mayWrite()) return undefined;
       try {
         const checked = await checkUpload(transfer.credential, message.header, deps);
         const ended =
@@ -132,72 +121,6 @@ async function hasEnded(deps: ReceiveDeps, credential: string, header: XferHeade
     header.envelope.recipients.every(({ address }) => ended.has(address))
   );
 }
-
-// One object for the whole transfer. Undefined: it could not be stored, and nothing points at it.
-async function store(
-  deps: ReceiveDeps,
-  transfer: Transfer,
-  messages: readonly FitMessage[],
-): Promise<readonly Stored[] | undefined> {
-  const nowMs = deps.clock.nowMs();
-  const { credential } = transfer;
-  const frames = messages.map(({ header, content }) =>
-    'inline' in content ? { header, content: content.inline } : { header },
-  );
-  const object = composeSpoolObject(frames, {
-    credential,
-    acceptedAtMs: nowMs,
-    traceHost: deps.traceHost,
-  });
-  const objectKey = `${deps.random.name()}${deps.random.name()}/transfer`;
-  const usersOf = (message: FitMessage) =>
-    splitIntoChunks(message.header.envelope.recipients).map((chunk) =>
-      contentUser({ credential, id: message.header.id }, 1, chunk.recipients),
-    );
-  const inlineUsers = new Set(messages.filter(({ content }) => 'inline' in content).flatMap(usersOf));
-  const shared = inlineUsers.size > 1;
-
-  const stored = messages.map((fit, index): Stored => {
-    const { header } = fit;
-    const times = firstTimes(header, nowMs, deps.random.fraction(), deps.tempo);
-    const content =
-      'uploaded' in fit.content
-        ? { key: fit.content.uploaded, offset: 0, shared: true }
-        : { key: objectKey, offset: object.offsets[index] ?? 0, shared };
-    const incoming: Incoming = {
-      key: { credential, id: header.id },
-      envelope: header.envelope,
-      sha256: fit.sha256,
-      sizeBytes: fit.sizeBytes,
-      content,
-      trace: traceHeader({
-        id: header.id,
-        acceptedAtMs: nowMs,
-        traceHost: deps.traceHost,
-        ...(header.receivedFrom === undefined ? {} : { receivedFrom: header.receivedFrom }),
-      }).toString('latin1'),
-      times,
-      binding: DEFAULT_BINDING,
-      priorAttempts: header.attempts,
-      ...(header.lastReply === undefined ? {} : { lastReply: header.lastReply }),
-      meta: header.meta,
-    };
-    const inline = 'inline' in fit.content;
-    return { fit, incoming, registered: inline ? inlineUsers : new Set(), users: inline ? usersOf(fit) : [] };
-  });
-
-  const longestMs = Math.max(...stored.map(({ incoming }) => incoming.times.expiresAtMs));
-  const put = await untilDone(deps, transfer.patience, () => deps.spool.put(objectKey, object.bytes));
-  if (!put) return undefined;
-  if (!shared) return stored;
-  const counted = await untilDone(deps, transfer.patience, () =>
-    deps.users.add(objectKey, [...inlineUsers], usersTtlMs(longestMs)),
-  );
-  return counted ? stored : undefined;
-}
-
-/** Deliveries are pinned to one binding for life; until operators name others there is this one. */
-const DEFAULT_BINDING = 'default';
 
 // Sends the timers of everything that was committed; false when one could not be sent in time.
 async function wake(
@@ -263,21 +186,8 @@ function usersOf({ users }: Stored, outcome: CommitOutcome | undefined): Iterabl
   return outcome === undefined || outcome.kind === 'doubt' ? users : outcome.users;
 }
 
-async function untilDone(
-  deps: ReceiveDeps,
-  patience: Patience,
-  call: () => Promise<unknown>,
-): Promise<boolean> {
-  for (let attempt = 0; patience.mayWrite(); attempt += 1) {
-    try {
-      await call();
-      return true;
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      await pauseBeforeRetry(attempt, deps.clock, deps.random.fraction());
-    }
-  }
-  return false;
+function countDeliveries(messages: readonly FitMessage[]): number {
+  return messages.reduce((sum, { header }) => sum + splitIntoChunks(header.envelope.recipients).length, 0);
 }
 
 function groupById(stored: readonly Stored[]): readonly (readonly Stored[])[] {

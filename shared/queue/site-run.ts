@@ -19,7 +19,7 @@ export interface Egress {
   readonly smtp: SmtpClient;
   readonly ehloName: string;
   readonly timeouts: SmtpTimeouts;
-  readonly tls: 'no' | 'ifavailable';
+  readonly tls: 'no' | 'ifavailable' | 'required';
   readonly sessionsPerSite: number;
   readonly deliveriesPerSession: number;
 }

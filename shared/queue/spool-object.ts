@@ -1,5 +1,5 @@
 // What stands in the spool: one object per transfer, a line that says whose it is, then the accepted frames as
-// they came, inflated. Content is read by range. The object alone is enough to rebuild the ledger's items (I5).
+// they came, inflated; frames of uploads, which have no octets, in one of their own. Content is read by range. The object alone is enough to rebuild the ledger's items (I5).
 
 import { createHash } from 'node:crypto';
 import { formatFrameHeader } from '../xfer/frame-format.ts';

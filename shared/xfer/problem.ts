@@ -26,6 +26,7 @@ export const PROBLEMS = {
   'frame-too-large': { status: 413, title: 'A frame is larger than a request may be' },
   'message-too-large': { status: 413, title: 'The message is larger than is taken here' },
   'too-many-frames': { status: 413, title: 'The transfer has too many messages' },
+  'too-many-deliveries': { status: 413, title: 'The transfer is for too many domains' },
   'unsupported-media-type': { status: 415, title: 'The body is in no format that is taken here' },
   'unsupported-encoding': { status: 415, title: 'The body is encoded in a way that is not taken here' },
   'all-refused': { status: 422, title: 'Every message was refused' },

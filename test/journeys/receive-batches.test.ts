@@ -209,3 +209,18 @@ test('1,001 messages are too many for one transfer: it is refused whole', async 
   assert.equal(body.code, 'too-many-frames');
   assert.deepEqual(await inventory(world), NOTHING);
 });
+
+test('a transfer for over 2,000 domains is refused whole, with the number and the mend', async () => {
+  await using world = await startWorld();
+  const frames = Array.from({ length: 3 }, (_, n) =>
+    frame(
+      `many-${n}`,
+      Array.from({ length: 700 }, (_, i) => `a@d${n}-${i}.test`),
+      letter('many'),
+    ),
+  );
+  const answer = await postFrames(world, frames);
+  assert.deepEqual([answer.status, Object(answer.body).code], [413, 'too-many-deliveries']);
+  assert.match(Object(answer.body).detail, /^2100 deliveries; at most 2000 are taken/);
+  assert.deepEqual(await inventory(world), NOTHING);
+});
