@@ -2,7 +2,7 @@
 // Repeating after doubt is safe because every write names the revision it replaces: of two only one can land.
 
 import type { Reply } from '../smtp/reply.ts';
-import { type AcceptancePlan, type Incoming, planAcceptance } from './accept.ts';
+import { type AcceptancePlan, COMMIT_KEPT_AFTER_EXPIRY_MS, type Incoming, planAcceptance } from './accept.ts';
 import { UPLOAD_MISSING } from './check-message.ts';
 import { contentUser, splitIntoChunks } from './chunks.ts';
 import type { DeliveryItem, LedgerItem } from './delivery.ts';
@@ -167,7 +167,7 @@ async function forgetUsers(
 
 /** The count outlives every delivery that it counts; the bucket's lifecycle ends the object itself. */
 export function usersTtlMs(expiresAtMs: number): number {
-  return expiresAtMs + 30 * 24 * 3_600_000;
+  return expiresAtMs + COMMIT_KEPT_AFTER_EXPIRY_MS;
 }
 
 // False when any write was refused, so that the caller reads what is there now; throws the first failure.

@@ -3,8 +3,6 @@
 
 import type { Clock } from './ports.ts';
 
-/** Header X-Xfer-Patience-Ms is absent: the API's own limit, less the way back. */
-export const DEFAULT_PATIENCE_MS = 28_000;
 /** No ledger write starts in the last part of the client's patience; a write itself takes at most 1,000 ms. */
 export const LAST_WRITE_MARGIN_MS = 1_500;
 /** A timer may be sent a little longer: it only saves a delay. */

@@ -1,10 +1,8 @@
 // When a delivery is attempted: first, after the n-th deferral, and never past its expiry (I8).
 // The n-th deferral waits Retry_Interval × 2^(n-1) up to Max_Retry_Interval, ±10%.
 
+import { EXPIRY_MAX_MS } from '../xfer/limits.ts';
 import type { Tempo } from './tempo.ts';
-
-/** No message lives longer, whatever the client asks: content is kept for 14 days. */
-export const MAX_EXPIRATION_MS = 10 * 24 * 3_600_000;
 
 const JITTER = 0.1;
 
@@ -31,10 +29,10 @@ export function firstTimes(
   random: number,
   tempo: Tempo,
 ): Times {
-  const receivedAtMs = Math.min(nowMs, Math.max(asked.receivedAtMs ?? nowMs, nowMs - MAX_EXPIRATION_MS));
+  const receivedAtMs = Math.min(nowMs, Math.max(asked.receivedAtMs ?? nowMs, nowMs - EXPIRY_MAX_MS));
   const expiresAtMs = Math.min(
     asked.expiresAtMs ?? receivedAtMs + tempo.expirationMs,
-    receivedAtMs + MAX_EXPIRATION_MS,
+    receivedAtMs + EXPIRY_MAX_MS,
   );
   const dueAtMs = Math.max(nowMs, asked.dueAtMs ?? nowMs + firstWaitMs(asked.attempts, random, tempo));
   return {

@@ -4,6 +4,7 @@
 // and no chunk is attempted without its commit.
 
 import { deliveryRecord, type Log } from '../records/records.ts';
+import { LEDGER_WIDTH } from './commit-message.ts';
 import {
   type Commit,
   type DeliveryItem,
@@ -89,7 +90,7 @@ async function tryWithdraw(
   }
   const lease = { id: leaseId, untilMs: nowMs + WITHDRAWAL_LEASE_MS };
   const leased = ours.map((item) => revised(item, { lease }));
-  const results = await inParallel(leased, 25, (item) => deps.ledger.write(item));
+  const results = await inParallel(leased, LEDGER_WIDTH, (item) => deps.ledger.write(item));
   if (!results.every((written) => written)) return undefined;
 
   const ruledOut: LedgerItem = {
@@ -132,7 +133,7 @@ export async function finishChunks(
   nowMs: number,
 ): Promise<boolean> {
   const chunks = items.filter(isDeliveryItem).filter((item) => item.generation === commitItem.generation);
-  const ended = await inParallel(chunks, 25, async (item) => {
+  const ended = await inParallel(chunks, LEDGER_WIDTH, async (item) => {
     const open = item.delivery.state === 'open';
     const after = open ? withdrawn(item, nowMs) : item;
     if (open && !(await deps.ledger.write(after))) return false;
@@ -151,7 +152,7 @@ function neverAttempted({ delivery }: DeliveryItem): boolean {
 
 async function giveBack(deps: WithdrawDeps, items: readonly DeliveryItem[], leaseId: string): Promise<void> {
   const taken = items.filter((item) => item.delivery.lease?.id === leaseId);
-  await inParallel(taken, 25, (item) =>
+  await inParallel(taken, LEDGER_WIDTH, (item) =>
     deps.ledger.write({ ...item, rev: item.rev + 1, delivery: unleased(item.delivery) }),
   );
 }
