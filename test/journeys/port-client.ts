@@ -36,6 +36,8 @@ export interface Client {
   readonly owners: ReadonlyMap<string, Owner>;
   /** Until every letter has a verdict, or is given up. `turn` is for the first request. */
   handOver(letters: readonly Letter[], turn?: Turn): Promise<void>;
+  /** One request, and whatever came of it the client never comes back. */
+  leave(letter: Letter, turn: Turn): Promise<void>;
   /** Until it is known who has it. */
   withdraw(id: string): Promise<void>;
 }
@@ -47,7 +49,12 @@ const LATER_MS = 660_000;
 const RETURN_MS = 8_100_000;
 const MOST_TRIES = 60;
 
-export function createClient(trial: Trial, manner: Manner): Client {
+/** `onYes` hears of every yes at the moment that it is read. */
+export function createClient(
+  trial: Trial,
+  manner: Manner,
+  onYes: (letter: Letter) => Promise<void> = async () => {},
+): Client {
   const letters = new Map<string, Letter>();
   const owners = new Map<string, Owner>();
   /** Recipients for whom a yes was read. */
@@ -57,7 +64,7 @@ export function createClient(trial: Trial, manner: Manner): Client {
   async function handOver(asked: readonly Letter[], turn?: Turn): Promise<void> {
     for (const letter of asked) {
       letters.set(letter.id, letter);
-      trial.know(letter.id);
+      trial.know(letter.id, letter.recipients.length);
       if (owners.get(letter.id) !== 'receiver') owners.set(letter.id, 'client');
     }
     let open = asked;
@@ -71,6 +78,7 @@ export function createClient(trial: Trial, manner: Manner): Client {
         if (verdict === 'yes') {
           owners.set(letter.id, 'receiver');
           taken.set(letter.id, letter.recipients.length);
+          await onYes(letter);
         } else if (verdict === 'no') putOff.push(letter);
         else doubtful.push(letter);
       }
@@ -112,6 +120,13 @@ export function createClient(trial: Trial, manner: Manner): Client {
     else await trial.stage.sleep(SOON_MS);
   }
 
+  async function leave(letter: Letter, turn: Turn): Promise<void> {
+    letters.set(letter.id, letter);
+    trial.know(letter.id, letter.recipients.length);
+    const verdicts = await post([letter], turn);
+    owners.set(letter.id, verdicts.get(letter.id) === 'yes' ? 'receiver' : 'unknown');
+  }
+
   async function withdraw(id: string): Promise<void> {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const answer = await trial.request({ method: 'DELETE', path: `/delay_message/${id}` });
@@ -141,7 +156,7 @@ export function createClient(trial: Trial, manner: Manner): Client {
     return verdictsOf(await trial.request(transferOf(asked), turn));
   }
 
-  return { letters, owners, handOver, withdraw };
+  return { letters, owners, handOver, leave, withdraw };
 }
 
 /** False: no place was made for it. */

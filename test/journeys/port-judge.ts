@@ -13,7 +13,7 @@ export interface Expectation {
   readonly endings?: Readonly<Record<string, EndingKind>>;
   /** The destination cuts the connection after the final dot, without keeping anything. */
   readonly doubtAtDestination?: boolean;
-  /** The frame of an upload stays until the bucket's lifecycle ends it: nothing in the ledger points at it. */
+  /** Frames of uploads stay until the bucket lifecycle ends them: nothing in the ledger points at them. */
   readonly leavesFrames?: boolean;
 }
 
@@ -150,7 +150,7 @@ function allowedDoubles({ trace }: StrikeBook, address: string): number {
  * Known limit: of several recipients some ended, the process died before it told the log, and the others stay open:
  * the ledger knows, the log never hears of it.
  */
-function diedUntold({ trace }: StrikeBook, address: string): boolean {
+export function diedUntold({ trace }: StrikeBook, address: string): boolean {
   return trace.some(
     ({ name, recipients, struck }) =>
       name === 'ledger.write' &&
@@ -179,8 +179,7 @@ async function judgeContent(
   // What a request leaves that died or was in doubt is the lifecycle's: nothing in the ledger tells of it.
   if (trial.book.trace.some(({ role, struck }) => role === 'receive' && struck !== undefined)) return faults;
   const left = objects.filter((key) => !needed.has(key));
-  const unexplained =
-    expected.leavesFrames === true ? left.filter((key) => !key.endsWith('/transfer')) : left;
+  const unexplained = expected.leavesFrames === true ? left.filter((key) => !key.endsWith('/frames')) : left;
   return [
     ...faults,
     ...unexplained.map((key) => `${key} stays in the spool`),

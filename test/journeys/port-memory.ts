@@ -10,6 +10,7 @@ import {
   isExpired,
   itemKeyAttributes,
   parseItem,
+  parseItemKey,
 } from '../../shared/aws/ledger-item.ts';
 import type { Stores } from '../../shared/aws/stores.ts';
 import { INDEXES, PARTITION_KEY, SORT_KEY } from '../../shared/aws/table.ts';
@@ -40,6 +41,8 @@ export interface MemoryStores extends Stores {
   receive(visibilityMs: number): readonly ReceivedTimer[];
   /** Bodies of the messages that the queue holds, hidden or not. */
   queued(): readonly string[];
+  /** What a message that is still there says. */
+  bodyOf(receipt: string): string | undefined;
   /** Every body that was ever sent. */
   everSent(): readonly string[];
   /** Puts a message into the queue, or takes all away, as an operator could. */
@@ -182,7 +185,10 @@ function createDueIndex(table: Map<string, Attributes>): DueIndex {
       const entries = [...table.values()]
         .filter((attributes) => attributes[byDue.partitionKey]?.S === bucket)
         .filter((attributes) => attributes[byDue.sortKey]?.S?.startsWith(KINDS[kind]))
-        .map((attributes) => ({ key: parseItem(attributes).key, kind }));
+        .flatMap((attributes) => {
+          const key = parseItemKey(attributes);
+          return key === undefined ? [] : [{ key, kind }];
+        });
       if (entries.length > 0) yield entries;
     },
     async occupied() {
@@ -273,6 +279,7 @@ function createQueue(clock: Pick<Clock, 'nowMs'>) {
         return { messageId, receipt, body, receiveCount };
       });
     },
+    bodyOf: (receipt: string) => named(receipt)?.body,
     queued: () => [...messages.values()].map(({ body }) => body),
     everSent: () => sent,
     enqueue: (body: string) => enqueue(body),

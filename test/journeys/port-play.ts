@@ -1,7 +1,6 @@
 // Plays a scenario to its end: the story, then time until nothing is left to do, then the judgement.
 
-import { isDeliveryItem } from '../../shared/queue/delivery.ts';
-import { createClient, type Manner } from './port-client.ts';
+import { createClient, type Letter, type Manner } from './port-client.ts';
 import { judge } from './port-judge.ts';
 import type { Scenario } from './port-scenarios.ts';
 import type { Stage } from './port-stage.ts';
@@ -19,6 +18,16 @@ export interface Played {
 const MINUTE = 60_000;
 /** Retries, leases, guards and the sweep of chunks without a commit all fit in. */
 const LONGEST_MS = 12 * 60 * MINUTE;
+/** A timer that still surfaces then is judged as left. */
+const MOST_ROUNDS = 20;
+
+/** What a stage can show of itself beyond what the judge sees in the end. */
+export interface Witness {
+  meet(trial: Trial): void;
+  onYes(letter: Letter): Promise<void>;
+  /** Asked last; answers what went wrong. */
+  testify(): Promise<readonly string[]>;
+}
 
 export async function play(
   scenario: Scenario,
@@ -28,8 +37,7 @@ export async function play(
     readonly manner: Manner;
     readonly strikes: readonly Strike[];
     readonly seed?: number;
-    /** After everything: what the stage can show of itself. */
-    readonly inspect?: (trial: Trial) => Promise<readonly string[]>;
+    readonly witness?: Witness;
   },
 ): Promise<Played> {
   const { name, manner, seed } = options;
@@ -38,16 +46,18 @@ export async function play(
     timersToLose: scenario.timersLost ?? 0,
     ...(seed === undefined ? {} : { seed }),
   });
-  const client = createClient(trial, manner);
+  const { witness } = options;
+  witness?.meet(trial);
+  const client = createClient(trial, manner, witness?.onYes);
   const faults: string[] = [];
   let trace: readonly Traced[] = [];
   try {
     await scenario.play(trial, client);
     await trial.deliverAll();
-    await untilRest(trial, [...client.letters.keys()]);
+    await untilRest(trial);
     trace = [...trial.book.trace];
     faults.push(...(await judge(trial, client, forTrial(scenario, name))));
-    faults.push(...((await options.inspect?.(trial)) ?? []));
+    faults.push(...((await witness?.testify()) ?? []));
   } catch (error) {
     faults.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
@@ -55,21 +65,17 @@ export async function play(
 }
 
 /** Until nothing is open, and then until every guard, lease and hidden timer has run out. */
-export async function untilRest(trial: Trial, ids: readonly string[]): Promise<void> {
+export async function untilRest(trial: Trial): Promise<void> {
   let passedMs = 0;
   do {
     await trial.pass(10 * MINUTE);
     passedMs += 10 * MINUTE;
-  } while (passedMs < LONGEST_MS && !(await atRest(trial, ids)));
-  await trial.pass(40 * MINUTE);
-}
-
-async function atRest(trial: Trial, ids: readonly string[]): Promise<boolean> {
-  for (const id of ids) {
-    const items = await trial.items(id);
-    if (items.some((item) => isDeliveryItem(item) && item.delivery.state === 'open')) return false;
+  } while (passedMs < LONGEST_MS && !(await trial.atRest()));
+  // What has ended needs no release, and the last timers are deleted whenever they surface, or when a crash is over.
+  await trial.stage.sleep(90 * MINUTE);
+  for (let rounds = 0; rounds < MOST_ROUNDS && (await trial.deliverAll()) > 0; rounds += 1) {
+    await trial.stage.sleep(20 * MINUTE);
   }
-  return true;
 }
 
 /** Addresses in an expectation carry the trial's name as those in the story do. */

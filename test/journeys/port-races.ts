@@ -50,7 +50,7 @@ export function createCourse(): Course {
     hand: (name, letter) => ({
       name,
       async run(turn) {
-        trial.know(letter.id);
+        trial.know(letter.id, letter.recipients.length);
         const answer = await trial.request(transferOf([letter]), turn);
         const promise = promised.get(letter.id) ?? new Set();
         promised.set(letter.id, promise);
@@ -79,7 +79,7 @@ export function createCourse(): Course {
       },
     }),
     async breakOff(letter) {
-      trial.know(letter.id);
+      trial.know(letter.id, letter.recipients.length);
       await trial.request(transferOf([letter]), dyingBefore(trial.book, 'receive', 'ledger.write', 3));
     },
     upload: async (letter) => void (await uploadTo(trial, letter)),
@@ -316,7 +316,7 @@ export async function runRace(race: Race, choose: Choose): Promise<readonly stri
           run(conductor.turnOf(name)),
     ),
   );
-  await untilRest(course.trial, [...course.letters.keys()]);
+  await untilRest(course.trial);
   const faults = await judge(course.trial, course, race.expected ?? {});
   return faults.length === 0 ? [] : [...faults, `in this order: ${order.join(', ')}`];
 }

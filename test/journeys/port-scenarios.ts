@@ -104,6 +104,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     title: 'an upload for two domains and a message beside it',
+    expected: { leavesFrames: true },
     async play(trial, client) {
       await client.handOver([
         letter(trial, 'up', ['ok+*a@ok.test', 'ok+*b@mixed.test'], { upload: true }),
@@ -197,6 +198,13 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    title: 'chunks without a commit that nobody comes back for',
+    async play(trial, client) {
+      const dying = dyingBefore(trial.book, 'receive', 'ledger.write', 3);
+      await client.leave(letter(trial, 'm', ['ok+*a@ok.test', 'ok+*b@mixed.test']), dying);
+    },
+  },
+  {
     title: 'parked chunks without a commit',
     async play(trial, client) {
       const dying = dyingBefore(trial.book, 'receive', 'ledger.write', 3);
@@ -228,3 +236,10 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
 ];
+
+/** Throws when there is none of that title. */
+export function scenarioOf(title: string): Scenario {
+  const found = SCENARIOS.find((scenario) => scenario.title === title);
+  if (found === undefined) throw new Error(`no scenario is called ${title}`);
+  return found;
+}

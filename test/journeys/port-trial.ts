@@ -51,11 +51,16 @@ export interface Trial {
   /** Everything that is visible, until nothing is. Answers how many timers there were. */
   deliverAll(): Promise<number>;
   release(turn?: Turn): Promise<void>;
-  /** Time passes in steps of five minutes at most, with release and deliver at work. */
+  /** Time passes in steps of five minutes at most, with deliver at work, and release while there is work for it. */
   pass(ms: number): Promise<void>;
   items(id: string): Promise<readonly LedgerItem[]>;
-  /** Release looks only where deliveries of known ids can be: 64 shards a minute would drown what matters. */
-  know(id: string): void;
+  /** No delivery of a known id is open. */
+  atRest(): Promise<boolean>;
+  /**
+   * Release looks only where deliveries of known ids can be: 64 shards a minute would drown what matters. A message
+   * has at most as many chunks as recipients.
+   */
+  know(id: string, recipients: number): void;
 }
 
 export interface ApiRequest {
@@ -86,7 +91,7 @@ export function createTrial(
       stalledMs += ms;
     },
   });
-  const ids = new Set<string>();
+  const ids = new Map<string, number>();
   const records: LogRecord[] = [];
   const notices: Notice[] = [];
   const random = namedRandom(name, options.seed ?? 1);
@@ -142,7 +147,14 @@ export function createTrial(
       ...shared(run, turn),
       router: stage.router,
       ehloName: 'out.test.example',
-      timeouts: { connectMs: 5_000, greetingMs: 5_000, commandMs: 5_000, contentMs: 5_000, finalMs: 5_000 },
+      timeouts: {
+        openingMs: 5_000,
+        connectMs: 5_000,
+        greetingMs: 5_000,
+        commandMs: 5_000,
+        contentMs: 5_000,
+        finalMs: 5_000,
+      },
       tls: 'no',
       sessionsPerSite: 5,
       deliveriesPerSession: 100,
@@ -181,14 +193,35 @@ export function createTrial(
     for (let left = ms; left > 0; left -= STEP_MS) {
       await stage.sleep(Math.min(left, STEP_MS));
       await landPending(book);
-      await release();
+      if (!(await atRest())) await release();
       await deliverAll();
     }
   }
 
+  async function atRest(): Promise<boolean> {
+    for (const id of ids.keys()) {
+      if ((await items(id)).some(({ delivery }) => delivery?.state === 'open')) return false;
+    }
+    return true;
+  }
+
   const items = (id: string) => stage.ports.ledger.readMessage({ credential: CREDENTIAL, id });
-  const know = (id: string) => void ids.add(id);
-  return { name, stage, book, records, notices, request, deliver, deliverAll, release, pass, items, know };
+  const know = (id: string, recipients: number) => void ids.set(id, Math.max(recipients, ids.get(id) ?? 0));
+  return {
+    name,
+    stage,
+    book,
+    records,
+    notices,
+    request,
+    deliver,
+    deliverAll,
+    release,
+    pass,
+    items,
+    atRest,
+    know,
+  };
 }
 
 /** Longer pauses wait for company, not for a store. */
@@ -201,13 +234,13 @@ function pauseIn(stage: Stage, turn: Turn | undefined): Clock['pause'] {
   };
 }
 
-const MOST_CHUNKS = 4;
-
 /** The index as far as it is about these ids; elsewhere there is nothing, and nothing is asked. */
-function narrowed(due: DueIndex, ids: ReadonlySet<string>): DueIndex {
-  const chunks = Array.from({ length: MOST_CHUNKS }, (_, chunk) => chunk);
+function narrowed(due: DueIndex, ids: ReadonlyMap<string, number>): DueIndex {
   const shards = new Set(
-    [...ids].flatMap((id) => chunks.map((chunk) => shardOf({ credential: CREDENTIAL, id, chunk }))),
+    [...ids].flatMap(([id, recipients]) => {
+      const last = recipients === 1 ? 0 : recipients;
+      return Array.from({ length: last + 1 }, (_, chunk) => shardOf({ credential: CREDENTIAL, id, chunk }));
+    }),
   );
   const shardIn = (bucket: string) => Number(bucket.slice(bucket.indexOf('#') + 1));
   const done = { parkedBucket: Number.MAX_SAFE_INTEGER, guardedBucket: Number.MAX_SAFE_INTEGER };
