@@ -28,7 +28,8 @@ export interface StartArguments {
 export interface OutsideArguments {
   /** `address:port`; undefined: the machine's own. */
   readonly dnsServer: string | undefined;
-  readonly smtpPort: number;
+  /** Undefined: the configuration's Remote_SMTP_Port. */
+  readonly smtpPort: number | undefined;
   readonly allowedNetworks: readonly string[];
 }
 
@@ -140,7 +141,7 @@ function readOutside(
       faults.push(`--allow-network takes an address or a block such as 127.0.0.0/8, not "${network}"`);
     }
   }
-  return { dnsServer: isSystem ? undefined : values.dns, smtpPort: smtpPort ?? 25, allowedNetworks };
+  return { dnsServer: isSystem ? undefined : values.dns, smtpPort, allowedNetworks };
 }
 
 export function usage(): string {
@@ -162,7 +163,7 @@ that takes mail by SMTP, and destinations that accept, defer and reject. Nothing
   --sink-port N        the destinations (default ${DEFAULT_PORTS.sink})
   --dns-port N         their name server (default ${DEFAULT_PORTS.dns})
   --dns ADDRESS:PORT   deliver for real, asking this name server for MX hosts ("system": the machine's own)
-  --deliver-port N     SMTP port of the destinations with --dns (default 25)
+  --deliver-port N     SMTP port of the destinations with --dns (default: Remote_SMTP_Port, or 25)
   --allow-network CIDR…  networks that mail may go to although they are not public, with --dns
   --json               log records as JSON lines on standard output
   --help               this text

@@ -5,15 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { SMTP_TIMEOUTS } from '../functions/deliver/egress.ts';
 import type { Configuration } from '../shared/config/configuration.ts';
 import { httpListens } from '../shared/config/delivery-settings.ts';
-import { evaluate } from '../shared/config/evaluate.ts';
-import { formatFault } from '../shared/config/fault.ts';
+import { evaluate, findSetting } from '../shared/config/evaluate.ts';
+import { type Fault, formatFault } from '../shared/config/fault.ts';
 import type { SourceFile } from '../shared/config/lexer.ts';
 import { formatListen, listenAddresses } from '../shared/config/listen.ts';
 import { loadConfiguration } from '../shared/config/load.ts';
 import { isLoopback, type Network } from '../shared/config/networks.ts';
 import { OPTIONS } from '../shared/config/options.ts';
+import { checkReceiving } from '../shared/config/receiving.ts';
 import type { ApiPlaces } from './stack.ts';
 
 export class ConfigurationFaults extends Error {
@@ -38,12 +40,41 @@ export function readConfiguration(paths: readonly string[]): LoadedConfiguration
     }
   }
   const result = loadConfiguration(files, readInclude);
-  const faults = result.ok ? [] : result.faults.map(formatFault);
-  if (unreadable.length > 0 || !result.ok)
-    throw new ConfigurationFaults([...unreadable, ...faults].join('\n'));
-  const warnings = result.warnings.map(({ place, message }) => `${place.file}:${place.line}: ${message}`);
+  const receiving = result.ok
+    ? checkReceiving(result.configuration)
+    : { faults: result.faults, warnings: [] };
+  if (unreadable.length > 0 || receiving.faults.length > 0 || !result.ok)
+    throw new ConfigurationFaults([...unreadable, ...receiving.faults.map(formatFault)].join('\n'));
   const { configuration } = result;
-  return { files, configuration, warnings: [...warnings, ...scopedWarnings(configuration)] };
+  const warnings = [...result.warnings, ...receiving.warnings, ...shortenedTimeout(configuration)];
+  return {
+    files,
+    configuration,
+    warnings: warnings.map(({ place, message }) => `${place.file}:${place.line}: ${message}`),
+  };
+}
+
+/**
+ * The destinations' SMTP port when mail leaves the machine. Throws when the command line and the configuration
+ * both name one.
+ */
+export function outsidePort(configuration: Configuration, asked: number | undefined): number {
+  const setting = findSetting(configuration, OPTIONS.Remote_SMTP_Port, {});
+  if (asked !== undefined && setting !== undefined) {
+    const { place, option } = setting;
+    throw new ConfigurationFaults(
+      `--deliver-port and ${option.name} (${place.file}:${place.line}) both name the port of the destinations`,
+    );
+  }
+  return asked ?? evaluate(configuration, OPTIONS.Remote_SMTP_Port);
+}
+
+/** What has no effect while mail goes to this machine's own destinations. */
+export function sinkWarnings(configuration: Configuration): readonly string[] {
+  const setting = findSetting(configuration, OPTIONS.Remote_SMTP_Port, {});
+  if (setting === undefined) return [];
+  const { place, option } = setting;
+  return [`${place.file}:${place.line}: ${option.name} has an effect only with --dns: mail goes to the sink`];
 }
 
 /** Whether the files say where the sending side hands mail over. */
@@ -110,21 +141,10 @@ function readInclude(path: string, includedFrom: string): SourceFile | undefined
   }
 }
 
-// Options of the receiving side hold for all domains here until deliveries are shaped one by one.
-function scopedWarnings(configuration: Configuration): string[] {
-  const domains = configuration.domains.filter(
-    ({ name }) => evaluate(configuration, OPTIONS.Delivery_Method, { domain: name }) !== 'delay_xfer',
-  );
-  const scopes = [
-    ...domains,
-    ...configuration.bindings,
-    ...configuration.bindings.flatMap(({ domains: inner }) => inner),
-  ];
-  return scopes
-    .flatMap(({ settings }) => [...settings.values()])
-    .filter(({ option }) => option.side === 'receiving' && option.withoutEffect === undefined)
-    .map(
-      ({ option, place }) =>
-        `${place.file}:${place.line}: ${option.name} has an effect only at the top of a file yet`,
-    );
+function shortenedTimeout(configuration: Configuration): readonly Fault[] {
+  const setting = findSetting(configuration, OPTIONS.Connect_Timeout, {});
+  const longestSeconds = SMTP_TIMEOUTS.openingMs / 1_000;
+  if (setting === undefined || evaluate(configuration, OPTIONS.Connect_Timeout) <= longestSeconds) return [];
+  const message = `${setting.option.name} is cut to ${longestSeconds} s, which a session has to open in all`;
+  return [{ place: setting.place, message }];
 }

@@ -1,6 +1,6 @@
 // The three functions of the stack, built for this machine from the same parts as their entry points on AWS.
 
-import { createEgress } from '../functions/deliver/egress.ts';
+import { createEgress, type EgressSettings, SMTP_TIMEOUTS } from '../functions/deliver/egress.ts';
 import { createDeliverHandler, type DeliverHandler } from '../functions/deliver/handler.ts';
 import {
   type Authentication,
@@ -45,6 +45,8 @@ export interface FunctionsOptions {
   /** What the configuration says for all domains. */
   readonly settings: DeliverySettings;
   readonly hostName: string;
+  /** Batches of deliveries that run at once, each with sessions of its own. */
+  readonly concurrentBatches: number;
   readonly tempo: Tempo;
   readonly log: Log;
 }
@@ -76,11 +78,32 @@ export function createFunctions(options: FunctionsOptions): Functions {
     }),
     deliver: createDeliverHandler({
       ...shared,
-      ...createEgress({ ...options.destinations, ehloName: hostName }, shared),
+      ...createEgress(
+        {
+          ...options.destinations,
+          ...egressSettings(settings, options.concurrentBatches),
+          ehloName: hostName,
+        },
+        shared,
+      ),
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
     }),
     release: createReleaseHandler({ ...shared, lookbackMs: LOOKBACK_BUCKETS * tempo.bucketMs }),
+  };
+}
+
+/** What the configuration says of connections; `concurrentBatches` share what a site may have of them. */
+export function egressSettings(
+  settings: DeliverySettings,
+  concurrentBatches: number,
+): Pick<EgressSettings, 'tls' | 'sessionsPerSite' | 'deliveriesPerSession' | 'timeouts'> {
+  const { tls, maxOutboundConnections, maxDeliveriesPerConnection, connectTimeoutSeconds } = settings;
+  return {
+    tls,
+    sessionsPerSite: Math.max(1, Math.floor(maxOutboundConnections / concurrentBatches)),
+    deliveriesPerSession: maxDeliveriesPerConnection === 0 ? Infinity : maxDeliveriesPerConnection,
+    timeouts: { ...SMTP_TIMEOUTS, connectMs: connectTimeoutSeconds * 1_000 },
   };
 }
 

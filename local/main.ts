@@ -14,7 +14,9 @@ import {
   ConfigurationFaults,
   type LoadedConfiguration,
   namesReceiver,
+  outsidePort,
   readConfiguration,
+  sinkWarnings,
   withOwnReceiver,
 } from './configuration.ts';
 import { runDemo } from './demo.ts';
@@ -42,7 +44,14 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function serve(start: StartArguments): Promise<number> {
   const loaded = readConfiguration(start.configurationFiles);
-  for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`);
+  const { outside } = start;
+  const sinkOnly = outside === undefined ? sinkWarnings(loaded.configuration) : [];
+  const destinations = outside && {
+    smtpPort: outsidePort(loaded.configuration, outside.smtpPort),
+    allowedNetworks: outside.allowedNetworks,
+    ...(outside.dnsServer === undefined ? {} : { dnsServers: [outside.dnsServer] }),
+  };
+  for (const warning of [...loaded.warnings, ...sinkOnly]) process.stderr.write(`${warning}\n`);
   const access = start.credentialsFile === undefined ? OPEN_ACCESS : await readAccess(start.credentialsFile);
   const stop = signalled();
   const stack = await startStack({
@@ -51,13 +60,13 @@ async function serve(start: StartArguments): Promise<number> {
     authentication: access.authentication,
     api: places(start, loaded, access),
     sidecar: sidecarPlan(start, loaded, access),
-    ...(start.outside === undefined ? {} : { destinations: destinationsOf(start.outside) }),
+    ...(destinations === undefined ? {} : { destinations }),
     ...output(start.json),
   });
   const text = banner(stack, {
     speed: start.speed,
     dataDirectory: start.dataDirectory,
-    outside: start.outside && `${start.outside.dnsServer ?? 'by DNS'}, port ${start.outside.smtpPort}`,
+    outside: destinations && `${destinations.dnsServers?.[0] ?? 'by DNS'}, port ${destinations.smtpPort}`,
     credential: access.example,
   });
   (start.json ? process.stderr : process.stdout).write(`${text}\n`);
@@ -123,11 +132,6 @@ function sidecarPlan(start: StartArguments, loaded: LoadedConfiguration, access:
 function withoutHttp(configuration: Configuration): Configuration {
   const listeners = configuration.listeners.filter((listener) => listener.kind !== 'HTTP_Listener');
   return { ...configuration, listeners };
-}
-
-function destinationsOf(outside: NonNullable<StartArguments['outside']>) {
-  const { dnsServer, smtpPort, allowedNetworks } = outside;
-  return { smtpPort, allowedNetworks, ...(dnsServer === undefined ? {} : { dnsServers: [dnsServer] }) };
 }
 
 function output(json: boolean): Pick<StackOptions, 'log' | 'onSidecarRecord' | 'onFault'> {

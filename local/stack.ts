@@ -81,7 +81,7 @@ export interface Stack {
   close(): Promise<void>;
 }
 
-/** Batches that are delivered at once; each runs dozens of dialogues. */
+/** Batches that are delivered at once, at most; each runs dozens of dialogues. */
 const DELIVER_CONCURRENCY = 10;
 /** How long `close` waits for batches under way. */
 const DRAIN_MS = 10_000;
@@ -100,6 +100,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const { sink, dns, destinations } = await startDestinations(options, speed, started);
   const settings = options.settings ?? deliverySettings(EMPTY_CONFIGURATION);
   const tempo = tempoOf(settings, speed);
+  // Batches do not know of each other's sessions: that many of one session each keep to the limit.
+  const concurrentBatches = Math.min(DELIVER_CONCURRENCY, settings.maxOutboundConnections);
   const functions = createFunctions({
     clients,
     endpoints: emulators,
@@ -107,6 +109,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     destinations,
     settings,
     hostName: options.hostName ?? hostname(),
+    concurrentBatches,
     tempo,
     log: options.log,
   });
@@ -139,7 +142,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     functionTimeoutMs: DELIVER_TIMEOUT_SECONDS * 1_000,
     batchSize: DELIVER_BATCH_SIZE,
     windowMs: DELIVER_BATCH_WINDOW_SECONDS * 1_000,
-    maximumConcurrency: DELIVER_CONCURRENCY,
+    maximumConcurrency: concurrentBatches,
     onFault,
   });
   started.defer(async () => {

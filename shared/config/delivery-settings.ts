@@ -5,7 +5,6 @@ import { type At, evaluate, evaluateListen } from './evaluate.ts';
 import type { ListenAddress } from './listen.ts';
 import type { Network } from './networks.ts';
 import { OPTIONS } from './options.ts';
-import type { SmtpRoute } from './routes.ts';
 
 export interface DeliverySettings {
   readonly retryIntervalSeconds: number;
@@ -16,13 +15,12 @@ export interface DeliverySettings {
   /** Undefined: the machine's host name. */
   readonly ehloHostname: string | undefined;
   readonly remoteSmtpPort: number;
+  /** To one site. */
   readonly maxOutboundConnections: number;
   /** 0 is no limit. */
   readonly maxDeliveriesPerConnection: number;
   readonly tls: 'no' | 'ifavailable' | 'required';
   readonly connectTimeoutSeconds: number;
-  /** In the order to try; empty when the domain's MX hosts decide. */
-  readonly routes: readonly SmtpRoute[];
   readonly bareNewlines: 'refuse' | 'convert';
 }
 
@@ -39,9 +37,6 @@ export function deliverySettings(configuration: Configuration, at: At = {}): Del
     maxDeliveriesPerConnection: evaluate(configuration, OPTIONS.Max_Deliveries_Per_Connection, at),
     tls: evaluate(configuration, OPTIONS.TLS, at),
     connectTimeoutSeconds: evaluate(configuration, OPTIONS.Connect_Timeout, at),
-    routes: evaluate(configuration, OPTIONS.Routes, at)
-      .filter((route) => route.scheme === 'smtp')
-      .toSorted((a, b) => a.pref - b.pref),
     bareNewlines: evaluate(configuration, OPTIONS.Bare_Newlines, at),
   };
 }

@@ -150,7 +150,10 @@ class Reader {
         this.#scriptlet(stanza);
         return true;
       case 'Host':
-        this.#warn(stanza.place, 'Host stanzas have no effect yet; limits are per domain and per binding');
+        this.#warn(
+          stanza.place,
+          'Host stanzas have no effect yet; a limit at the top of a file holds for every host',
+        );
         return true;
       case 'ESMTP_Listener':
       case 'LMTP_Listener':

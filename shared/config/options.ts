@@ -82,6 +82,7 @@ export const OPTIONS = {
     scopes: DELIVERY_SCOPES,
     side: 'both',
     momentum: 'Where mail of this domain goes instead of to its MX hosts.',
+    deviation: 'A receiver does not follow smtp:// routes yet, and refuses to start with one.',
   }),
 
   // How a transfer is made: the sending side.
@@ -256,6 +257,7 @@ export const OPTIONS = {
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
     momentum: 'The most connections to one domain; default 32.',
+    deviation: 'Domains whose MX hosts are the same share them.',
   }),
   Max_Deliveries_Per_Connection: option({
     name: 'Max_Deliveries_Per_Connection',
@@ -283,6 +285,7 @@ export const OPTIONS = {
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
     momentum: 'How long a connection may take to open.',
+    deviation: 'Connection, greeting, EHLO and TLS together have 60 s at most.',
   }),
   Bare_Newlines: option({
     name: 'Bare_Newlines',
@@ -301,7 +304,7 @@ export const OPTIONS = {
       scopes: DELIVERY_SCOPES,
       side: 'receiving',
       momentum: 'The most messages over a number of seconds, "100/60".',
-      withoutEffect: 'rates are not limited yet; Max_Outbound_Connections is',
+      withoutEffect: 'rates are not limited yet; connections are, by Max_Outbound_Connections',
     },
   ),
 

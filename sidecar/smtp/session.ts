@@ -19,6 +19,7 @@ import {
   XFORWARD_NAMES,
 } from './commands.ts';
 import { ContentReader } from './content-reader.ts';
+import { replyLines } from './reply-lines.ts';
 
 /** Who the client is, as far as it said. */
 export interface Client {
@@ -388,19 +389,3 @@ const TOO_MANY_RECIPIENTS = ownReply(
   '4.5.3',
   `${MAX_RECIPIENTS} recipients; send the others after these`,
 );
-
-/** RFC 5321 §4.5.3.1.5: 512 octets with CRLF. */
-const MAX_REPLY_LINE_CHARACTERS = 510;
-
-// Printable US-ASCII in lines of their own: a receiver's text must neither forge a reply nor need SMTPUTF8.
-function replyLines(reply: Reply): string {
-  const lines = reply.text.split('\n');
-  const status = reply.enhanced === undefined ? '' : `${reply.enhanced} `;
-  return lines
-    .map((line, index) => {
-      const separator = index < lines.length - 1 ? '-' : ' ';
-      const text = `${reply.code}${separator}${status}${line}`.replaceAll(/[^\x20-\x7e]/g, '?');
-      return `${text.slice(0, MAX_REPLY_LINE_CHARACTERS)}\r\n`;
-    })
-    .join('');
-}

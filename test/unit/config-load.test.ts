@@ -170,8 +170,8 @@ Domain x.test { HTTP_URI = "/a" }
 Domain x.test { HTTP_URI = "/b" }
 scriptlet s { script t { source = "msys.other" } }`),
     [
-      'x.conf:1:1: Outbound_Throttle_Messages has no effect: rates are not limited yet; Max_Outbound_Connections is',
-      'x.conf:2:1: Host stanzas have no effect yet; limits are per domain and per binding',
+      'x.conf:1:1: Outbound_Throttle_Messages has no effect: rates are not limited yet; connections are, by Max_Outbound_Connections',
+      'x.conf:2:1: Host stanzas have no effect yet; a limit at the top of a file holds for every host',
       'x.conf:4:17: HTTP_URI was set to another value at x.conf:3; this one counts',
       'x.conf:5:15: the script "t" has no effect; known sources are msys.xfer.server, msys.xfer.client',
     ],
@@ -228,17 +228,8 @@ test('without a configuration the defaults hold', () => {
     maxDeliveriesPerConnection: 0,
     tls: 'ifavailable',
     connectTimeoutSeconds: 30,
-    routes: [],
     bareNewlines: 'refuse',
   });
-});
-
-test('routes to smarthosts come in the order of their pref', () => {
-  const configuration = load('Domain x.test { Routes = ( "smtp://b?pref=20" "smtp://a?pref=10&port=587" ) }');
-  assert.deepEqual(deliverySettings(configuration, { domain: 'x.test' }).routes, [
-    { scheme: 'smtp', target: { kind: 'host', host: 'a' }, port: 587, pref: 10 },
-    { scheme: 'smtp', target: { kind: 'host', host: 'b' }, port: 25, pref: 20 },
-  ]);
 });
 
 test('an included file is read where it is included, and its faults name it', () => {
