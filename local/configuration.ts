@@ -11,7 +11,7 @@ import { httpListens } from '../shared/config/delivery-settings.ts';
 import { evaluate, findSetting } from '../shared/config/evaluate.ts';
 import { type Fault, formatFault } from '../shared/config/fault.ts';
 import type { SourceFile } from '../shared/config/lexer.ts';
-import { formatListen, listenAddresses } from '../shared/config/listen.ts';
+import { formatListen, listenAddresses, narrowedText } from '../shared/config/listen.ts';
 import { loadConfiguration } from '../shared/config/load.ts';
 import { isLoopback, type Network } from '../shared/config/networks.ts';
 import { OPTIONS } from '../shared/config/options.ts';
@@ -118,7 +118,7 @@ export function apiPlaces(configuration: Configuration, hasCredentials: boolean)
   const decision = listenAddresses(listen, {
     interfaces: networkInterfaces(),
     guarded: hasCredentials || relayHosts.length > 0,
-    guard: 'credentials (--credentials FILE) or Relay_Hosts',
+    guard: API_GUARD,
   });
   if (!decision.ok) throw new ConfigurationFaults(decision.text);
   return {
@@ -127,6 +127,17 @@ export function apiPlaces(configuration: Configuration, hasCredentials: boolean)
     ...(relayHosts.length === 0 ? {} : { admits: (address) => admits(relayHosts, address) }),
   };
 }
+
+/** What the API's listener says at start of an address that it does not serve. */
+export function narrowedListens(configuration: Configuration, hasCredentials: boolean): readonly string[] {
+  return httpListens(configuration)
+    .filter(
+      ({ listen, relayHosts }) => listen.host === undefined && !hasCredentials && relayHosts.length === 0,
+    )
+    .map(({ listen }) => narrowedText(listen, API_GUARD));
+}
+
+const API_GUARD = 'credentials (--credentials FILE) or Relay_Hosts';
 
 function admits(relayHosts: readonly Network[], address: string): boolean {
   return isLoopback(address) || relayHosts.some((network) => network.contains(address));

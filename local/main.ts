@@ -14,6 +14,7 @@ import {
   ConfigurationFaults,
   type LoadedConfiguration,
   namesReceiver,
+  narrowedListens,
   outsidePort,
   readConfiguration,
   sinkWarnings,
@@ -53,6 +54,8 @@ async function serve(start: StartArguments): Promise<number> {
   };
   for (const warning of [...loaded.warnings, ...sinkOnly]) process.stderr.write(`${warning}\n`);
   const access = start.credentialsFile === undefined ? OPEN_ACCESS : await readAccess(start.credentialsFile);
+  for (const text of narrowedListens(loaded.configuration, access.sidecar !== undefined))
+    process.stderr.write(`${text}\n`);
   const stop = signalled();
   const stack = await startStack({
     ...commonOptions(start),

@@ -6,7 +6,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import type { Configuration, ListenerScope, ListenScope } from '../shared/config/configuration.ts';
 import { evaluate, evaluateListen } from '../shared/config/evaluate.ts';
 import { formatFault } from '../shared/config/fault.ts';
-import { formatListen, type ListenAddress, listenAddresses } from '../shared/config/listen.ts';
+import { formatListen, type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
 import type { Network } from '../shared/config/networks.ts';
 import { OPTIONS } from '../shared/config/options.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -91,6 +91,11 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const memory = new MemoryBudget(limits.maxHeldBytes);
 
   warnOfHttpListeners(configuration, log);
+  for (const { listen, relayHosts } of wantedListens(options)) {
+    if (listen.host !== undefined || relayHosts.length > 0) continue;
+    const message = narrowedText(listen, 'Relay_Hosts');
+    log.notice({ level: 'warn', code: 'configuration', message });
+  }
   const listeners: SmtpListener[] = [];
   const graceMs = closingGraceMs(targets);
   const closeAll = async (): Promise<void> => {

@@ -19,6 +19,11 @@ export type Interfaces = Readonly<
   >
 >;
 
+/** Said at start when a listener without a host serves this machine alone. */
+export function narrowedText(listen: ListenAddress, guard: string): string {
+  return `Listen "${formatListen(listen)}" serves this machine alone; configure ${guard} to serve other machines`;
+}
+
 export type ListenDecision =
   | { readonly ok: true; readonly addresses: readonly string[] }
   /** Why, and the mend. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Interfaces, listenAddresses, parseListen } from '../../shared/config/listen.ts';
+import { type Interfaces, listenAddresses, narrowedText, parseListen } from '../../shared/config/listen.ts';
 import { isLoopback, parseNetwork } from '../../shared/config/networks.ts';
 import { formatXferRoute, parseRoute } from '../../shared/config/routes.ts';
 
@@ -35,6 +35,13 @@ test('a listener without a host takes every address of the loopback interface an
     ok: true,
     addresses: ['127.0.0.1', '10.10.10.10', '::1'],
   });
+});
+
+test('a listener that serves this machine alone says what opens it', () => {
+  assert.equal(
+    narrowedText({ host: undefined, port: 8080 }, 'Relay_Hosts'),
+    'Listen ":8080" serves this machine alone; configure Relay_Hosts to serve other machines',
+  );
 });
 
 test('a listener without a host takes every address once it is guarded', () => {
