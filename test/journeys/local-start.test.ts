@@ -226,6 +226,79 @@ test('with --dns mail leaves for the named server and port, and only for allowed
   assert.equal(sink.received.length, 1);
 });
 
+test('mail leaves as the configuration orders: its port, one connection at a time, each for one message', async (t) => {
+  const directory = await directoryFor(t);
+  const dns = await startDnsServer(SINK_ZONE, { host: '127.0.0.1', port: 0 });
+  const peer = await countingPeer(t);
+  t.after(() => dns.close());
+  const file = join(directory, 'one-by-one.conf');
+  await writeFile(
+    file,
+    `Remote_SMTP_Port = ${peer.port}\nMax_Outbound_Connections = 1\nMax_Deliveries_Per_Connection = 1\n`,
+  );
+  const outside = ['--dns', `127.0.0.1:${dns.port}`, '--allow-network', '127.0.0.0/8'];
+  const stack = await start(t, ...outside, '--config', file);
+  const messages = ['a', 'b', 'c', 'd'].map((id) => message(id, `${id}@ok.test`));
+  for (const each of messages) assert.equal((await post(stack.apiUrl, each)).status, 200);
+  for (const { id } of messages) {
+    await stack.logged((record) => record['type'] === 'Delivery' && record['id'] === id);
+  }
+  assert.equal(await stack.end('SIGINT'), 0);
+  assert.deepEqual(peer.counts, { sessions: 4, mostAtOnce: 1 });
+
+  const [status, said] = await fails(t, ...outside, '--config', file, '--deliver-port', '2500');
+  assert.equal(status, 78);
+  assert.match(said, /--deliver-port and Remote_SMTP_Port \(.*one-by-one\.conf:1\) both name the port/);
+});
+
+test('mail waits rather than leave in clear against a global order, and a narrower order is refused', async (t) => {
+  const directory = await directoryFor(t);
+  const file = join(directory, 'tls.conf');
+  await writeFile(file, 'TLS = "required"\nRemote_SMTP_Port = 2500\nConnect_Timeout = 90\n');
+  const stack = await start(t, '--config', file);
+  assert.match(stack.banner, /tls\.conf:2: Remote_SMTP_Port has an effect only with --dns/);
+  assert.match(stack.banner, /tls\.conf:3: Connect_Timeout is cut to 60 s/);
+  await post(stack.apiUrl, message('six', 'you@ok.test'));
+  const failure = await stack.logged(
+    (record) => record['id'] === 'six' && record['type'] === 'TransientFailure',
+  );
+  assert.match(JSON.stringify(failure), /TLS is required/);
+  assert.equal(await stack.end('SIGINT'), 0);
+
+  await writeFile(file, 'Domain ok.test {\n  TLS = "required"\n  Routes = ( "smtp://relay.test" )\n}\n');
+  const [status, said] = await fails(t, '--config', file);
+  assert.equal(status, 78);
+  assert.match(said, /tls\.conf:2:3: TLS cannot be required of one domain/);
+  assert.match(said, /tls\.conf:3:3: smtp:\/\/ routes are not followed yet/);
+});
+
+/** Takes all mail where the names of SINK_ZONE lead, and counts who calls. */
+async function countingPeer(t: TestContext) {
+  const counts = { sessions: 0, mostAtOnce: 0 };
+  let open = 0;
+  const server = createServer((socket) => {
+    counts.sessions += 1;
+    open += 1;
+    counts.mostAtOnce = Math.max(counts.mostAtOnce, open);
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      open -= 1;
+    });
+    socket.write('220 mx.ok.test\r\n');
+    let inContent = false;
+    createInterface({ input: socket }).on('line', (line) => {
+      if (inContent && line !== '.') return;
+      inContent = line === 'DATA';
+      socket.write(inContent ? '354 go on\r\n' : line === 'QUIT' ? '221 bye\r\n' : '250 ok\r\n');
+      if (line === 'QUIT') socket.end();
+    });
+  }).listen(0, '127.0.0.11');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const address = server.address();
+  return { counts, port: address !== null && typeof address === 'object' ? address.port : 0 };
+}
+
 test('a second SIGINT does not wait for a delivery under way', async (t) => {
   const greeted = Promise.withResolvers<void>();
   // A destination that never says a word.
