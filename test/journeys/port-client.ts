@@ -47,7 +47,7 @@ const SOON_MS = 10_000;
 const LATER_MS = 660_000;
 /** Past the hour of a bar, and the two hours that its item is kept. */
 const RETURN_MS = 8_100_000;
-const MOST_TRIES = 60;
+const MOST_TRIES = 400;
 
 /** `onYes` hears of every yes at the moment that it is read. */
 export function createClient(

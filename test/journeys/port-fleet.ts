@@ -131,6 +131,7 @@ export async function startFleet(): Promise<Fleet> {
         router: world.egress.router,
         tempo: { ...(trial.tempo ?? tempo), bucketMs: BUCKET_MS },
         limits,
+        lookbackMs: 10 * BUCKET_MS,
         nowMs: () => Date.now(),
         pause: world.clock.pause,
         sleep: tide.sleep,

@@ -129,8 +129,8 @@ function copiesOf(trial: Trial, letter: Letter, address: string): number {
 }
 
 /**
- * I6: one more copy for each time that the destination had taken a message and the ledger never heard of it, for
- * a crash or since the reply to the final dot was lost.
+ * I6: one more copy for each time that the destination had taken a message and the ledger never heard of it: for a
+ * crash, for a ledger that took no write until the function's end, or since the reply to the final dot was lost.
  */
 function allowedDoubles({ trace }: StrikeBook, address: string): number {
   const unsettled = trace.filter((call, index) => {
@@ -138,10 +138,13 @@ function allowedDoubles({ trace }: StrikeBook, address: string): number {
     if (!about || !call.applied) return false;
     if (call.struck === 'unanswered') return true;
     const rest = trace.slice(index).filter(({ run }) => run === call.run);
-    const settled = rest.some(
-      ({ name, recipients, applied }) => name === 'ledger.write' && applied && recipients.includes(address),
+    const writes = rest.filter(
+      ({ name, recipients }) => name === 'ledger.write' && recipients.includes(address),
     );
-    return !settled && trace.some(({ run, struck }) => run === call.run && struck?.startsWith('crash'));
+    const died = trace.some(({ run, struck }) => run === call.run && struck?.startsWith('crash'));
+    // The ledger was out of order until the function's end.
+    const refused = writes.some(({ struck }) => struck !== undefined);
+    return (died || refused) && !writes.some(({ applied }) => applied);
   });
   return unsettled.length;
 }

@@ -4,7 +4,7 @@ import { createClient, type Letter, type Manner } from './port-client.ts';
 import { judge } from './port-judge.ts';
 import type { Scenario } from './port-scenarios.ts';
 import type { Stage } from './port-stage.ts';
-import type { Strike, Traced } from './port-strikes.ts';
+import type { Outage, Strike, Traced } from './port-strikes.ts';
 import { createTrial, type Trial } from './port-trial.ts';
 
 export interface Played {
@@ -36,14 +36,16 @@ export async function play(
     readonly name: string;
     readonly manner: Manner;
     readonly strikes: readonly Strike[];
+    readonly outage?: Outage;
     readonly seed?: number;
     readonly witness?: Witness;
   },
 ): Promise<Played> {
-  const { name, manner, seed } = options;
+  const { name, manner, outage, seed } = options;
   const trial = createTrial(name, stage, {
     strikes: options.strikes,
     timersToLose: scenario.timersLost ?? 0,
+    ...(outage === undefined ? {} : { outage }),
     ...(seed === undefined ? {} : { seed }),
   });
   const { witness } = options;

@@ -7,7 +7,7 @@ import type { Fleet } from './port-fleet.ts';
 import { type Played, play } from './port-play.ts';
 import type { Scenario } from './port-scenarios.ts';
 import { createMemoryStage } from './port-stage.ts';
-import type { Harm, Role, Strike, Traced } from './port-strikes.ts';
+import type { Harm, Outage, Role, Strike, Traced } from './port-strikes.ts';
 import { witnessed } from './port-witness.ts';
 
 export interface Point extends Strike {
@@ -50,14 +50,27 @@ export async function playInMemory(
   scenario: Scenario,
   manner: Manner,
   strikes: readonly Strike[],
-  seed = 1,
+  more: {
+    readonly seed?: number;
+    readonly outage?: (nowMs: number) => Outage;
+    readonly lookbackMs?: number;
+  } = {},
 ): Promise<Played> {
+  const { seed = 1, outage, lookbackMs } = more;
   const stage = createMemoryStage({
     limits: limitsOf(scenario),
+    ...(lookbackMs === undefined ? {} : { lookbackMs }),
     ...(scenario.tempo === undefined ? {} : { tempo: scenario.tempo }),
   });
   const seen = witnessed(stage, { timersAreLost: scenario.timersLost !== undefined });
-  return play(scenario, seen.stage, { name: 'trial', manner, strikes, seed, witness: seen.witness });
+  return play(scenario, seen.stage, {
+    name: 'trial',
+    manner,
+    strikes,
+    seed,
+    witness: seen.witness,
+    ...(outage === undefined ? {} : { outage: (name) => outage(stage.nowMs())(name) }),
+  });
 }
 
 export async function playAllInMemory(
@@ -120,6 +133,6 @@ function titleOf({ role, at, name, harm }: Point, manner: Manner): string {
   return `${role} ${at} ${name}: ${harm}; the client ${manner}`;
 }
 
-function limitsOf({ inFlightMark = QUEUE_LIMITS.inFlightMark }: Scenario) {
+export function limitsOf({ inFlightMark = QUEUE_LIMITS.inFlightMark }: Scenario) {
   return { ...QUEUE_LIMITS, inFlightMark };
 }

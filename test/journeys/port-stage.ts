@@ -20,6 +20,8 @@ export interface Stage {
   readonly router: Router;
   readonly tempo: Tempo;
   readonly limits: QueueLimits;
+  /** Where a release begins that has no cursor. */
+  readonly lookbackMs: number;
   nowMs(): number;
   /** Waiting between tries of a store. */
   pause(ms: number): Promise<void>;
@@ -41,6 +43,7 @@ export interface MemoryStage extends Stage {
 export interface StageOptions {
   readonly tempo?: Tempo;
   readonly limits?: QueueLimits;
+  readonly lookbackMs?: number;
 }
 
 /** Longer pauses only wait for company, and nobody is harmed when it does not come. */
@@ -62,6 +65,7 @@ export function createMemoryStage(options: StageOptions = {}): MemoryStage {
     router: destinations.router,
     tempo,
     limits,
+    lookbackMs: options.lookbackMs ?? 10 * tempo.bucketMs,
     nowMs,
     async pause(ms) {
       const untilMs = atMs + ms;

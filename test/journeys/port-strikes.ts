@@ -61,12 +61,17 @@ export interface StrikeBook {
   readonly talking: Set<string>;
   /** Of the first so many batches of timers the queue says that it has them, and loses them. */
   timersToLose: number;
+  /** How a call of this name fails now; undefined: it does not. */
+  readonly outage: Outage;
 }
+
+export type Outage = (name: string) => StoreError['code'] | undefined;
 
 export function createStrikeBook(options: {
   readonly strikes: Strike[];
   readonly timersToLose: number;
   readonly stall: (ms: number) => void;
+  readonly outage: Outage;
 }): StrikeBook {
   return {
     ...options,
@@ -137,6 +142,11 @@ export function startRun(
       if (call.name === 'timers.send' && book.timersToLose > 0) {
         book.timersToLose -= 1;
         throw new TimersLost();
+      }
+      const down = book.outage(call.name);
+      if (down !== undefined) {
+        note(call, false, down === 'not-applied' ? 'refused' : 'lost');
+        throw new StoreError(down, `${call.name} is out of order`);
       }
       switch (harm) {
         case undefined: {

@@ -23,6 +23,7 @@ import type { Stage } from './port-stage.ts';
 import {
   createStrikeBook,
   landPending,
+  type Outage,
   type RoleRun,
   type Strike,
   type StrikeBook,
@@ -80,6 +81,7 @@ export function createTrial(
   options: {
     readonly strikes?: readonly Strike[];
     readonly timersToLose?: number;
+    readonly outage?: Outage;
     readonly seed?: number;
   } = {},
 ): Trial {
@@ -87,6 +89,7 @@ export function createTrial(
   const book = createStrikeBook({
     strikes: [...(options.strikes ?? [])],
     timersToLose: options.timersToLose ?? 0,
+    outage: options.outage ?? (() => undefined),
     stall: (ms) => {
       stalledMs += ms;
     },
@@ -184,7 +187,7 @@ export function createTrial(
     const handler = createReleaseHandler({
       ...shared(run, turn),
       due: narrowed(run.ports.due, ids),
-      lookbackMs: 10 * stage.tempo.bucketMs,
+      lookbackMs: stage.lookbackMs,
     });
     await live(run, () => handler({}, context('release', RELEASE_TIMEOUT_SECONDS)));
   }
