@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { domainOf } from '../message/address.ts';
 import type { Recipient } from '../message/envelope.ts';
-import type { MessageKey } from './delivery.ts';
+import type { ItemKey } from './delivery.ts';
 
 export const MAX_RECIPIENTS_PER_DELIVERY = 50;
 
@@ -36,11 +36,13 @@ export function splitIntoChunks(recipients: readonly Recipient[]): readonly Chun
 
 /**
  * A delivery's name in the set of a shared spool object. It comes from the first recipient, not from the chunk's
- * number, since a recipient is in one chunk only while numbers depend on what the ledger held before.
+ * number, since a recipient is in one chunk only while numbers depend on what the ledger held before. Chunk 0, with
+ * the whole of a message, is told apart: beside it may lie chunks that lost a race against it and are swept later.
  */
-export function contentUser(key: MessageKey, generation: number, recipients: readonly Recipient[]): string {
+export function contentUser(key: ItemKey, generation: number, recipients: readonly Recipient[]): string {
+  const place = key.chunk === 0 ? 'whole' : 'chunk';
   return createHash('sha256')
-    .update(`${key.credential}#${key.id}#${generation}#${recipients[0]?.address ?? ''}`)
+    .update(`${key.credential}#${key.id}#${generation}#${place}#${recipients[0]?.address ?? ''}`)
     .digest('base64url')
     .slice(0, 12);
 }

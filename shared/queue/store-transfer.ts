@@ -50,10 +50,12 @@ export async function storeTransfer(
   const offsets = new Map(inline.map((message, index) => [message, object.offsets[index] ?? 0]));
   const freshName = () => `${deps.random.name()}${deps.random.name()}`;
   const objectKey = `${freshName()}/transfer`;
+  // As for an id never seen: where the ledger holds something already, the users come to be others.
   const usersOf = (message: FitMessage) =>
-    splitIntoChunks(message.header.envelope.recipients).map((chunk) =>
-      contentUser({ credential, id: message.header.id }, 1, chunk.recipients),
-    );
+    splitIntoChunks(message.header.envelope.recipients).map(({ recipients }, index, chunks) => {
+      const chunk = chunks.length === 1 ? 0 : index + 1;
+      return contentUser({ credential, id: message.header.id, chunk }, 1, recipients);
+    });
   const inlineUsers = new Set(inline.flatMap(usersOf));
   const shared = inlineUsers.size > 1;
 
