@@ -2,7 +2,7 @@
 // point inward, and only entry points make clients.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -72,6 +72,7 @@ test('no source file has over 400 lines', () => {
 });
 
 function sources(folder: string): readonly string[] {
+  assert.ok(existsSync(join(root, folder)), `${folder} is a place of the house`);
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
