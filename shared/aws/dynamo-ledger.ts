@@ -3,7 +3,6 @@
 
 import {
   ConditionalCheckFailedException,
-  DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -91,19 +90,6 @@ export function createDynamoLedger(options: DynamoOptions): Ledger {
     },
 
     lease: (request) => lease(client, table, request),
-
-    async remove(item) {
-      return conditional('removing an item', () =>
-        client.send(
-          new DeleteItemCommand({
-            TableName: table,
-            Key: itemKeyAttributes(item.key),
-            ConditionExpression: 'rev = :rev',
-            ExpressionAttributeValues: { ':rev': { N: String(item.rev) } },
-          }),
-        ),
-      );
-    },
   };
 }
 

@@ -148,7 +148,8 @@ function planRepeat(
 /**
  * The wanted chunks under the numbers after `last`. Chunks of this generation that are there without being
  * committed come from a try that crashed or is under way: they are taken over only when they are exactly what
- * is wanted, never overwritten, since that try's commit may follow. Older generations' are overwritten.
+ * is wanted, never overwritten, since that try's commit may follow. Those that the sweep has ended are overwritten,
+ * and older generations'.
  * Undefined: something else is in the way.
  */
 function layChunks(
@@ -161,15 +162,16 @@ function layChunks(
 ): readonly DeliveryItem[] | undefined {
   const laid: DeliveryItem[] = [];
   const beyond = existing.filter((item) => item.key.chunk > last);
-  const inTheWay = beyond.some(
-    (item) => item.generation >= generation && item.key.chunk > last + wanted.length,
-  );
-  if (inTheWay) return undefined;
+  const mayFollow = (item: LedgerItem) =>
+    item.generation >= generation && (item.delivery === undefined || item.delivery.state === 'open');
+  if (beyond.some((item) => mayFollow(item) && item.key.chunk > last + wanted.length)) return undefined;
   for (const [index, chunk] of wanted.entries()) {
     const number = last + 1 + index;
     const there = beyond.find((item) => item.key.chunk === number);
-    if (there !== undefined && there.generation >= generation) {
-      if (!isDeliveryItem(there) || !sameDelivery(there, chunk, incoming)) return undefined;
+    if (there !== undefined && mayFollow(there)) {
+      // An id whose bar has vanished begins anew; chunks of a later generation may still be about, and stay void.
+      const ours = isDeliveryItem(there) && there.generation === generation;
+      if (!ours || !sameDelivery(there, chunk, incoming)) return undefined;
       laid.push(takenOver(there, context));
     } else {
       laid.push({
@@ -268,9 +270,8 @@ function written(
 }
 
 function sameDelivery(item: DeliveryItem, chunk: Chunk, incoming: Incoming): boolean {
-  const { facts, recipients, state } = item.delivery;
+  const { facts, recipients } = item.delivery;
   return (
-    state === 'open' &&
     facts.sha256 === incoming.sha256 &&
     facts.sender === incoming.envelope.sender &&
     recipients.length === chunk.recipients.length &&

@@ -41,8 +41,6 @@ export interface Ledger {
    * fewer than `maxUnsettled` leases without a settle (I3). Undefined: refused, read the item to see why.
    */
   lease(wanted: LeaseRequest): Promise<DeliveryItem | undefined>;
-  /** Removes the item when its revision is still this one. */
-  remove(item: LedgerItem): Promise<boolean>;
 }
 
 export interface LeaseRequest {

@@ -1,5 +1,5 @@
 // Every minute: timers for parked deliveries that come due, new timers for stragglers whose own was lost (I5),
-// and the removal of chunks that never got their commit. Work is by shard, each with a cursor in the ledger
+// and the end of chunks that never got their commit. Work is by shard, each with a cursor in the ledger
 // that advances only past buckets that are done: a crash repeats, never skips.
 
 import type { ReleaseDeps } from './due-entry.ts';

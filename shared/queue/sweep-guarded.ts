@@ -1,5 +1,5 @@
 // Deliveries that made no news past their guard (I5): their timers are sent anew. Chunks that never got their commit
-// are removed, after their id was ruled out.
+// are ended, after their id was ruled out.
 
 import { type DeliveryItem, hasLiveLease, type LedgerItem, revised } from './delivery.ts';
 import { ENTRY_WIDTH, type ReleaseDeps, stillThere, tryEntry } from './due-entry.ts';
@@ -7,6 +7,7 @@ import { dropContent } from './finish.ts';
 import { inParallel } from './in-parallel.ts';
 import { guardAtMs } from './parking.ts';
 import type { DueEntry } from './ports.ts';
+import { withdrawn } from './settle.ts';
 import { delaySeconds, timerFor } from './timer.ts';
 import { isCommitted } from './wake.ts';
 import { barItem, finishChunks } from './withdraw.ts';
@@ -103,17 +104,15 @@ async function sweepOrphan(
   deps.log.notice({
     level: 'warn',
     code: 'orphan-removed',
-    message: 'a chunk without a commit is removed: its transfer ended before it was accepted',
+    message: 'a chunk without a commit is put away: its transfer ended before it was accepted',
     detail: { ...item.key },
   });
-  if (
-    commit?.commit !== undefined &&
-    commit.commit.state !== 'committed' &&
-    commit.generation === item.generation
-  ) {
+  // What was ours and was withdrawn has an end to tell.
+  if (commit?.commit?.state === 'withdrawn' && commit.generation === item.generation) {
     return finishChunks(deps, [item], commit, nowMs);
   }
-  if (!(await deps.ledger.remove(item))) return false;
+  // Ended, not removed: the revisions of an item that is made anew would be taken for those of this one.
+  if (!(await deps.ledger.write(withdrawn(item, nowMs)))) return false;
   await dropContent(deps, item);
   return true;
 }

@@ -19,7 +19,7 @@ export interface Tempo {
   readonly stragglerResendMs: number;
   /** How long stragglers wait while the queue itself is behind. */
   readonly stragglerPatienceMs: number;
-  /** Chunks without a commit are removed after this. */
+  /** Chunks without a commit are ended after this. */
   readonly orphanAfterMs: number;
   /** A `by-due` partition covers this much time. */
   readonly bucketMs: number;
