@@ -12,7 +12,6 @@ const CALLS = [
   'ledger.readItem',
   'ledger.write',
   'ledger.lease',
-  'ledger.remove',
   'users.add',
   'users.remove',
   'users.forget',

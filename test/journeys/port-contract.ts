@@ -46,11 +46,10 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: 'an item that is not there can be neither revised nor removed',
+    title: 'an item that is not there cannot be revised',
     async run({ stores: { ledger }, nowMs }) {
       const item = delivery('absent', 0, nowMs());
       assert.equal(await ledger.write(revised(item, {})), false);
-      assert.equal(await ledger.remove(item), false);
       assert.equal(await ledger.readItem(item.key), undefined);
     },
   },
@@ -76,17 +75,6 @@ export const CHECKS: readonly Check[] = [
         read.map(({ key }) => key.chunk),
         [0, 1, 2, 12],
       );
-    },
-  },
-  {
-    title: 'an item is removed only at the revision that is named',
-    async run({ stores: { ledger }, nowMs }) {
-      const item = delivery('remove', 0, nowMs());
-      await ledger.write(item);
-      await ledger.write(revised(item, {}));
-      assert.equal(await ledger.remove(item), false);
-      assert.equal(await ledger.remove(revised(item, {})), true);
-      assert.equal(await ledger.readItem(item.key), undefined);
     },
   },
   {

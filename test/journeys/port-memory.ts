@@ -132,11 +132,6 @@ function createLedger(table: Map<string, Attributes>, clock: Pick<Clock, 'nowMs'
       const item = parseItem(leased);
       return isDeliveryItem(item) ? item : undefined;
     },
-
-    async remove(item) {
-      const name = nameOf(itemKeyAttributes(item.key));
-      return revOf(table.get(name)) === item.rev && table.delete(name);
-    },
   };
 }
 

@@ -1,91 +1,18 @@
 // The races: which runs go on at the same time, what came before, and who answers for the message afterwards.
 
 import { formatTimer, parseTimer } from '../../shared/queue/timer.ts';
-import { type Letter, type Owner, transferOf, uploadTo, verdictsOf } from './port-client.ts';
-import { type Account, type Expectation, judge } from './port-judge.ts';
+import type { Letter } from './port-client.ts';
+import { type Course, createCourse, type Racer } from './port-course.ts';
+import { type Expectation, judge } from './port-judge.ts';
 import type { ReceivedTimer } from './port-memory.ts';
 import { type Choose, createConductor } from './port-orders.ts';
 import { untilRest } from './port-play.ts';
-import { createMemoryStage, type MemoryStage } from './port-stage.ts';
-import { dyingBefore } from './port-strikes.ts';
-import { createTrial, type Trial, type Turn } from './port-trial.ts';
 
 export interface Race {
   readonly title: string;
   readonly expected?: Expectation;
   /** What came before; answers the racers. */
   start(course: Course): Promise<readonly Racer[]>;
-}
-
-export interface Racer {
-  readonly name: string;
-  readonly run: (turn: Turn) => Promise<void>;
-}
-
-/** A race's trial in memory and what its racers learnt. */
-export interface Course extends Account {
-  readonly trial: Trial;
-  readonly stage: MemoryStage;
-  hand(name: string, letter: Letter): Racer;
-  /** A transfer that dies before its commit is written. */
-  breakOff(letter: Letter): Promise<void>;
-  upload(letter: Letter): Promise<void>;
-  withdraw(name: string, id: string): Racer;
-  deliver(name: string, timers: readonly ReceivedTimer[]): Racer;
-  release(name: string): Racer;
-}
-
-export function createCourse(): Course {
-  const stage = createMemoryStage();
-  const trial = createTrial('race', stage);
-  const letters = new Map<string, Letter>();
-  const owners = new Map<string, Owner>();
-  const promised = new Map<string, Set<string>>();
-  const withdrawn = new Set<string>();
-  return {
-    trial,
-    stage,
-    letters,
-    owners,
-    hand: (name, letter) => ({
-      name,
-      async run(turn) {
-        trial.know(letter.id, letter.recipients.length);
-        const answer = await trial.request(transferOf([letter]), turn);
-        const promise = promised.get(letter.id) ?? new Set();
-        promised.set(letter.id, promise);
-        const yes = verdictsOf(answer).get(letter.id) === 'yes';
-        if (yes) for (const address of letter.recipients) promise.add(address);
-        // What nobody promised may or may not be delivered.
-        letters.set(letter.id, {
-          ...letter,
-          recipients: promise.size > 0 ? [...promise] : letter.recipients,
-        });
-        if (withdrawn.has(letter.id)) return;
-        if (yes) owners.set(letter.id, 'receiver');
-        else if (!owners.has(letter.id)) owners.set(letter.id, 'unknown');
-      },
-    }),
-    withdraw: (name, id) => ({
-      name,
-      async run(turn) {
-        const answer = await trial.request({ method: 'DELETE', path: `/delay_message/${id}` }, turn);
-        if (answer?.status === 200) {
-          withdrawn.add(id);
-          owners.set(id, 'client');
-        } else if (answer?.status === 409) {
-          owners.set(id, 'receiver');
-        }
-      },
-    }),
-    async breakOff(letter) {
-      trial.know(letter.id, letter.recipients.length);
-      await trial.request(transferOf([letter]), dyingBefore(trial.book, 'receive', 'ledger.write', 3));
-    },
-    upload: async (letter) => void (await uploadTo(trial, letter)),
-    deliver: (name, timers) => ({ name, run: (turn) => trial.deliver(timers, turn) }),
-    release: (name) => ({ name, run: (turn) => trial.release(turn) }),
-  };
 }
 
 const MINUTE = 60_000;

@@ -42,6 +42,7 @@ export interface Traced {
   readonly name: string;
   /** Of the envelope, or of the item, that the call is about. */
   readonly recipients: readonly string[];
+  /** It was done; a conditional write that was refused did nothing. */
   readonly applied: boolean;
   readonly struck?: Harm;
 }
@@ -50,6 +51,8 @@ export interface Traced {
 export interface StrikeBook {
   readonly strikes: Strike[];
   readonly trace: Traced[];
+  /** Runs so far. */
+  runs: number;
   /** Calls so far, by role. */
   readonly counts: Record<Role, number>;
   /** Calls that land later. */
@@ -76,6 +79,7 @@ export function createStrikeBook(options: {
   return {
     ...options,
     trace: [],
+    runs: 0,
     counts: { receive: 0, deliver: 0, release: 0 },
     pending: [],
     overlaps: [],
@@ -113,7 +117,8 @@ export function startRun(
   turn: (call: PortCall) => Promise<void> = async () => {},
 ): RoleRun {
   let dead = false;
-  const run = book.trace.length;
+  const run = book.runs;
+  book.runs += 1;
   const sessions: SmtpSession[] = [];
   const attempts = new Set<() => void>();
   const die = (): never => {
@@ -135,9 +140,10 @@ export function startRun(
       const at = book.counts[role];
       book.counts[role] += 1;
       const harm = book.strikes.find((strike) => strike.role === role && strike.at === at)?.harm;
-      const landing = async () => {
-        await apply();
-        note(call, true);
+      const applied = async (struck?: Harm) => {
+        const result = await apply();
+        note(call, result !== false, struck);
+        return result;
       };
       if (call.name === 'timers.send' && book.timersToLose > 0) {
         book.timersToLose -= 1;
@@ -150,8 +156,7 @@ export function startRun(
       }
       switch (harm) {
         case undefined: {
-          const result = await apply();
-          note(call, true);
+          const result = await applied();
           if (dead) throw new Crash();
           return result;
         }
@@ -159,12 +164,11 @@ export function startRun(
           note(call, false, harm);
           return die();
         case 'crash after':
-          await apply();
-          note(call, true, harm);
+          await applied(harm);
           return die();
         case 'crash, lands later':
           note(call, false, harm);
-          book.pending.push(landing);
+          book.pending.push(applied);
           return die();
         case 'refused':
           note(call, false, harm);
@@ -173,19 +177,15 @@ export function startRun(
           note(call, false, harm);
           throw new StoreError('in-doubt', `${call.name} was lost`);
         case 'unanswered':
-          await apply();
-          note(call, true, harm);
+          await applied(harm);
           throw new StoreError('in-doubt', `${call.name} was not answered`);
         case 'lands later':
           note(call, false, harm);
-          book.pending.push(landing);
+          book.pending.push(applied);
           throw new StoreError('in-doubt', `${call.name} was not answered in time`);
-        case 'slow': {
+        case 'slow':
           book.stall(SLOW_MS);
-          const result = await apply();
-          note(call, true, harm);
-          return result;
-        }
+          return applied(harm);
       }
     },
     attempt(envelope) {

@@ -45,7 +45,6 @@ export function tapPorts(ports: Ports, interceptor: Interceptor): Ports {
           ledger.write(item),
         ),
       lease: tap('ledger.lease', ledger.lease),
-      remove: tap('ledger.remove', ledger.remove),
     },
     users: {
       add: tap('users.add', users.add),
