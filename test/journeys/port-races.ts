@@ -225,6 +225,27 @@ export const RACES: readonly Race[] = [
       return [course.release('release'), course.hand('repeat', later)];
     },
   },
+  {
+    title: 'a transfer of an upload against a shorter one of the same upload, and the sweep an hour later',
+    expected: { leavesFrames: true, mayLeaveContent: true },
+    async start(course) {
+      const up = (recipients: readonly string[]): Letter => letter(recipients, { upload: true });
+      const lasting = ['defer-6+a@ok.test', 'ok+b@mixed.test'];
+      await course.upload(up(lasting));
+      return [course.hand('longer', up(lasting)), course.hand('shorter', up(lasting.slice(0, 1)))];
+    },
+  },
+  {
+    title: 'two sweeps of chunks without a commit against a repeat for their recipients',
+    expected: { mayLeaveContent: true },
+    async start(course) {
+      await course.breakOff(TWO);
+      await before(course.hand('before', ONE));
+      await course.trial.pass(60 * MINUTE);
+      await course.stage.sleep(5 * MINUTE);
+      return [course.release('one'), course.release('other'), course.hand('wider', TWO)];
+    },
+  },
 ];
 
 function dueLater(course: Course, one: Letter): Letter {
