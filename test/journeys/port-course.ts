@@ -16,6 +16,8 @@ export interface Racer {
 export interface Course extends Account {
   readonly trial: Trial;
   readonly stage: MemoryStage;
+  /** One withdrawal said that it was done, another at the same time that it came too late. */
+  readonly contradictions: readonly string[];
   /** What is asked from here on is asked after everything that was answered before. */
   newRound(): void;
   hand(name: string, letter: Letter): Racer;
@@ -42,6 +44,8 @@ export function createCourse(
   /** Recipients for whom a yes was read and stands. */
   const promised = new Map<string, ReadonlySet<string>>();
   const withdrawnNow = new Set<string>();
+  const tooLateNow = new Set<string>();
+  const contradictions: string[] = [];
   /** A yes beside a withdrawal in doubt says nothing: it may have come before. */
   const doubtfulNow = new Set<string>();
 
@@ -66,9 +70,12 @@ export function createCourse(
   function withdrawn(id: string, status: number | undefined): void {
     if (status === 200) {
       withdrawnNow.add(id);
+      if (tooLateNow.has(id)) contradictions.push(`I2: ${id} was withdrawn, and could not be withdrawn`);
       promised.delete(id);
       owners.set(id, 'client');
     } else if (status === 409) {
+      tooLateNow.add(id);
+      if (withdrawnNow.has(id)) contradictions.push(`I2: ${id} could not be withdrawn, and was`);
       owners.set(id, promised.has(id) ? 'receiver' : 'unknown');
     } else {
       doubtfulNow.add(id);
@@ -83,8 +90,10 @@ export function createCourse(
     stage,
     letters,
     owners,
+    contradictions,
     newRound() {
       withdrawnNow.clear();
+      tooLateNow.clear();
       doubtfulNow.clear();
     },
     hand: (name, letter) => ({

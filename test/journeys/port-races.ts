@@ -265,6 +265,6 @@ export async function runRace(race: Race, choose: Choose): Promise<readonly stri
     ),
   );
   await untilRest(course.trial);
-  const faults = await judge(course.trial, course, race.expected ?? {});
+  const faults = [...course.contradictions, ...(await judge(course.trial, course, race.expected ?? {}))];
   return faults.length === 0 ? [] : [...faults, `in this order: ${order.join(', ')}`];
 }

@@ -50,7 +50,7 @@ export async function melee(seed: number): Promise<readonly string[]> {
     else await course.stage.sleep(pauseMs);
   }
   await untilRest(course.trial);
-  const faults = await judge(course.trial, course, { leavesFrames: true });
+  const faults = [...course.contradictions, ...(await judge(course.trial, course, { leavesFrames: true }))];
   // Content that a crash left behind goes with the bucket's lifecycle; mail is what this is about.
   const grave = faults.filter((fault) => !/(stays in the spool|still counted)$/.test(fault));
   return grave.length === 0 ? [] : [...grave, `seed ${seed}: ${story.join(', ')}`];
