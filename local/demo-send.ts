@@ -28,7 +28,7 @@ export async function openSession({ smtp }: DemoTargets): Promise<SmtpSession> {
     address: smtp.address,
     port: smtp.port,
     ehloName: 'mta.sender.test',
-    tls: 'no',
+    tls: { mode: 'no', verify: false },
     timeouts: SMTP_TIMEOUTS,
   });
   if (opened.kind === 'failed') throw new Error(`the sidecar does not answer: ${formatReply(opened.reply)}`);
@@ -36,11 +36,12 @@ export async function openSession({ smtp }: DemoTargets): Promise<SmtpSession> {
 }
 
 export async function sendBySmtp(session: SmtpSession, message: DemoMessage): Promise<string | undefined> {
-  const outcomes = await session.transact(message.envelope, {
+  const result = await session.transact(message.envelope, {
     sizeBytes: message.content.length,
     open: async () => Readable.from([message.content]),
   });
-  const refused = outcomes.find((outcome) => outcome.kind !== 'delivered');
+  if (result.kind === 'unattempted') return result.because;
+  const refused = result.outcomes.find((outcome) => outcome.kind !== 'delivered');
   return refused === undefined ? undefined : formatReply(refused.reply);
 }
 

@@ -8,7 +8,7 @@ import { createDnsCache } from '../../shared/routing/dns-cache.ts';
 import { createDnsResolver } from '../../shared/routing/dns-resolver.ts';
 import { createMxRouter } from '../../shared/routing/mx.ts';
 import type { Router } from '../../shared/routing/router.ts';
-import type { SmtpTimeouts } from '../../shared/smtp/client.ts';
+import type { SmtpTimeouts, TlsDemand } from '../../shared/smtp/client.ts';
 import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
 
 /**
@@ -43,7 +43,7 @@ export interface EgressSettings {
   readonly dnsServers?: readonly string[];
   readonly timeouts?: SmtpTimeouts;
   /** `ifavailable` when absent. */
-  readonly tls?: Egress['tls'];
+  readonly tls?: TlsDemand['mode'];
   /** At once, from one invocation; 5 when absent. */
   readonly sessionsPerSite?: number;
   /** 100 when absent. */
@@ -66,6 +66,7 @@ export function createEgress(
       dns: createDnsCache({ dns: resolver, nowMs: world.clock.nowMs }),
       policy: createAddressPolicy({ allow: settings.allowedNetworks }),
       port: settings.smtpPort,
+      tls: { mode: settings.tls ?? TLS, verify: false },
       random: world.random.fraction,
       ownNames: [settings.ehloName],
       maxHosts: MAX_HOSTS,
@@ -73,7 +74,6 @@ export function createEgress(
     smtp: createNodemailerClient({ nowMs: world.clock.nowMs }),
     ehloName: settings.ehloName,
     timeouts: settings.timeouts ?? SMTP_TIMEOUTS,
-    tls: settings.tls ?? TLS,
     sessionsPerSite: settings.sessionsPerSite ?? SESSIONS_PER_SITE,
     deliveriesPerSession: settings.deliveriesPerSession ?? DELIVERIES_PER_SESSION,
   };

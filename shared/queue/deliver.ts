@@ -6,7 +6,7 @@ import type { RecipientOutcome } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import { attemptDelivery, expireDelivery, postpone } from './attempt.ts';
 import { StoreError } from './ports.ts';
-import { type Egress, fixedDialogue, runSite, type SiteRun } from './site-run.ts';
+import { type Egress, fixedDialogue, runSite, type Site, type SiteRun } from './site-run.ts';
 import { parseTimer } from './timer.ts';
 import { type AttemptDeps, hideEarly, type Task, type TimerFate } from './timer-fate.ts';
 
@@ -83,9 +83,12 @@ async function deliverDue(
     const route = await deps.router.route(domain);
     switch (route.kind) {
       case 'hops': {
-        const site = sites.get(route.site) ?? { name: route.site, hops: route.hops, tasks: [] };
+        // Domains of one site share its sessions, unless they ask for different TLS.
+        const name = `${route.site} ${JSON.stringify(route.tls)}`;
+        const { hops, tls } = route;
+        const site = sites.get(name) ?? { name: route.site, hops, tls, tasks: [] };
         if (!grouping) return runSite(deps, run, { ...site, tasks: group }, settle);
-        sites.set(route.site, { ...site, tasks: [...site.tasks, ...group] });
+        sites.set(name, { ...site, tasks: [...site.tasks, ...group] });
         return;
       }
       case 'permanent':
@@ -106,7 +109,6 @@ async function deliverDue(
 }
 
 type Settle = (task: Task, fate: TimerFate) => void;
-type Site = Parameters<typeof runSite>[2];
 
 async function eachOf(
   tasks: readonly Task[],

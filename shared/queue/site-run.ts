@@ -9,6 +9,7 @@ import type {
   SmtpSession,
   SmtpTimeouts,
   Stage,
+  TlsDemand,
 } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
@@ -19,7 +20,6 @@ export interface Egress {
   readonly smtp: SmtpClient;
   readonly ehloName: string;
   readonly timeouts: SmtpTimeouts;
-  readonly tls: 'no' | 'ifavailable' | 'required';
   readonly sessionsPerSite: number;
   readonly deliveriesPerSession: number;
 }
@@ -38,12 +38,20 @@ const OPENING_BUDGET_MS = 90_000;
 /** A peer that takes content more slowly than this may be cut off by the invocation's end. */
 const SLOWEST_BODY_BYTES_PER_SECOND = 512 * 1_024;
 
+/** Where some of a batch's deliveries go, and what a session there must have. */
+export interface Site {
+  readonly name: string;
+  readonly hops: readonly Hop[];
+  readonly tls: TlsDemand;
+  readonly tasks: readonly Task[];
+}
+
 export type Fates = (task: Task, fate: TimerFate) => void;
 
 export async function runSite(
   deps: AttemptDeps & Egress,
   run: SiteRun,
-  site: { readonly name: string; readonly hops: readonly Hop[]; readonly tasks: readonly Task[] },
+  site: Site,
   settle: Fates,
 ): Promise<void> {
   const waiting = [...site.tasks];
@@ -74,7 +82,7 @@ export async function runSite(
         carried = 0;
         if (unreachable === undefined) {
           connected += 1;
-          const opened = await openAny(deps, hops, run.signal);
+          const opened = await openAny(deps, { hops, tls: site.tls }, run.signal);
           if (opened.kind === 'opened') {
             session = opened.session;
             hops = hopsFrom(hops, session);
@@ -99,7 +107,7 @@ export async function runSite(
       const dialogue =
         session === undefined
           ? failedDialogue(deps, site.name, unreachable)
-          : sessionDialogue(deps, run, site.name, session, carried === 1);
+          : sessionDialogue(deps, run, site.name, session);
       settle(task, await attemptDelivery(deps, run, task, dialogue));
     }
     await leave();
@@ -156,21 +164,15 @@ function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | 
   });
 }
 
-function sessionDialogue(
-  deps: AttemptDeps,
-  run: SiteRun,
-  site: string,
-  session: SmtpSession,
-  isFirst: boolean,
-): Dialogue {
+function sessionDialogue(deps: AttemptDeps, run: SiteRun, site: string, session: SmtpSession): Dialogue {
   const speak: Dialogue['speak'] = async (envelope, content, positions) => {
     if (run.signal.aborted) return 'unattempted';
     const onAbort = () => session.destroy();
     run.signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const outcomes = await session.transact(envelope, content);
-      // A peer that has had enough of the session says so to the next MAIL: it has not looked at this message.
-      if (!isFirst && outcomes.every(endsTheSession)) return 'unattempted';
+      const result = await session.transact(envelope, content);
+      if (result.kind === 'unattempted') return 'unattempted';
+      const { outcomes } = result;
       const { host, address } = session.target;
       return {
         atMs: deps.clock.nowMs(),
@@ -183,19 +185,11 @@ function sessionDialogue(
         peer: { host, address, ...(session.tls === undefined ? {} : { tls: session.tls }) },
         site,
       };
-    } catch {
-      // The content could not be read to its end: the final dot was never sent.
-      session.destroy();
-      return 'unattempted';
     } finally {
       run.signal.removeEventListener('abort', onAbort);
     }
   };
   return { needsContent: true, speak };
-}
-
-function endsTheSession({ kind, stage, reply }: RecipientOutcome): boolean {
-  return kind === 'transient' && stage === 'mail' && reply.code === 421;
 }
 
 function hopsFrom(hops: readonly Hop[], { target }: SmtpSession): readonly Hop[] {
@@ -208,7 +202,7 @@ type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
 // In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next.
 async function openAny(
   deps: AttemptDeps & Egress,
-  hops: readonly Hop[],
+  { hops, tls }: Pick<Site, 'hops' | 'tls'>,
   signal: AbortSignal,
 ): Promise<Opened | SiteFailure> {
   const startedAtMs = deps.clock.nowMs();
@@ -223,7 +217,7 @@ async function openAny(
     const opened = await deps.smtp.open({
       ...hop,
       ehloName: deps.ehloName,
-      tls: deps.tls,
+      tls,
       timeouts: deps.timeouts,
     });
     if (opened.kind === 'opened') return opened;

@@ -7,6 +7,7 @@
 
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
+import type { TlsDemand } from '../smtp/client.ts';
 import { ownReply } from '../smtp/reply.ts';
 import { parseAddressLiteral } from './address-literal.ts';
 import type { AddressPolicy } from './address-policy.ts';
@@ -21,6 +22,7 @@ export interface MxRouterOptions {
   readonly dns: DnsPort;
   readonly policy: AddressPolicy;
   readonly port: number;
+  readonly tls: TlsDemand;
   /** In [0, 1), for the order of hosts of equal preference and of the addresses of one host. */
   readonly random: () => number;
   /** Names under which we are in an MX list. */
@@ -108,7 +110,7 @@ async function routeHosts(
     if (hostsFound === options.maxHosts) break;
   }
 
-  if (hops.length > 0) return { kind: 'hops', site, hops };
+  if (hops.length > 0) return { kind: 'hops', site, hops, tls: options.tls };
   if (failures.length > 0)
     return postponed(`DNS did not answer for the mail hosts of ${domain}: ${failures.join(', ')}`);
   if (refusals.length > 0) {

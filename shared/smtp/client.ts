@@ -1,8 +1,8 @@
 // The port through which the delivery engine speaks SMTP. Outcomes are values, one per recipient; nothing
-// that a peer does makes these functions throw. `shared/smtp/nodemailer-client.ts` is the first adapter.
+// that a peer does makes these functions throw.
 
-import type { Readable } from 'node:stream';
 import type { Envelope } from '../message/envelope.ts';
+import type { PeerExtensions } from './ehlo.ts';
 import type { Reply } from './reply.ts';
 
 /** Where in the dialogue an outcome was decided. `final` is the reply to the final dot. */
@@ -45,31 +45,69 @@ export interface SmtpTarget {
   readonly port: number;
   readonly ehloName: string;
   readonly localAddress?: string;
-  readonly tls: 'no' | 'ifavailable' | 'required';
+  readonly tls: TlsDemand;
   readonly timeouts: SmtpTimeouts;
+}
+
+/** What a session must have of TLS before any mail is named on it. */
+export interface TlsDemand {
+  /** `ifavailable` falls back to clear when a handshake fails; `required` never does. */
+  readonly mode: 'no' | 'ifavailable' | 'required';
+  /** With `required`: the certificate must be trusted and good for the host's name. */
+  readonly verify: boolean;
+  /** PEM; the platform's own authorities when absent. */
+  readonly ca?: string;
 }
 
 export interface TlsFacts {
   readonly protocol: string;
   readonly cipher: string;
+  /** The certificate is trusted and good for the host's name, whether or not that was demanded. */
+  readonly verified: boolean;
 }
 
-/** Content as it goes on the wire before dot-stuffing; `open` is called at most once per transaction. */
+/** How TLS came out at a host, in the words of RFC 8460 §4.3. */
+export type TlsResult =
+  | 'successful'
+  | 'starttls-not-supported'
+  | 'certificate-host-mismatch'
+  | 'certificate-expired'
+  | 'certificate-not-trusted'
+  | 'validation-failure';
+
+/**
+ * Content as it goes on the wire before dot-stuffing: exactly `sizeBytes`. `open` is called at most once per
+ * transaction; what it gives is read to its end or its iterator is returned.
+ */
 export interface SmtpContent {
   readonly sizeBytes: number;
-  open(): Promise<Readable>;
+  open(): Promise<AsyncIterable<Uint8Array>>;
 }
+
+export type TransactionResult =
+  /** One outcome per recipient, in the envelope's order. */
+  | { readonly kind: 'settled'; readonly outcomes: readonly RecipientOutcome[] }
+  /**
+   * Nobody judged this message: the session ended, or was ended by a 421 to its MAIL on a session that had carried
+   * others, before anything was said about it; or its content could not be read, so that no final dot was sent.
+   */
+  | { readonly kind: 'unattempted'; readonly because: string };
 
 export interface SmtpSession {
   readonly target: SmtpTarget;
   readonly tls: TlsFacts | undefined;
+  readonly extensions: PeerExtensions;
   /** False when the session must not carry another transaction. */
   readonly usable: boolean;
   /**
-   * One mail transaction. The result has one outcome per recipient, in the envelope's order.
-   * Rejects only when `content.open` or its stream fails: then nothing was delivered, the session is unusable.
+   * Resolves when one more transaction may be handed over, or the session is no longer usable. Before the first
+   * clean transaction that is when nothing is under way; then, at a peer that takes overlap, up to three may be
+   * under way: one whose content flows or whose final reply is awaited, one whose MAIL, RCPT and DATA left in the
+   * same write as the first one's final dot, and one that waits for its turn. Only one is ever in doubt.
    */
-  transact(envelope: Envelope, content: SmtpContent): Promise<readonly RecipientOutcome[]>;
+  ready(): Promise<void>;
+  /** One mail transaction, after those that were handed over before it. Never rejects. */
+  transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult>;
   /** QUIT and close; never rejects, takes at most a few seconds. */
   quit(): Promise<void>;
   /** Destroys the socket at once: pending transactions end as transient, or uncertain after the content. */
@@ -77,10 +115,34 @@ export interface SmtpSession {
 }
 
 export type OpenOutcome =
-  | { readonly kind: 'opened'; readonly session: SmtpSession }
+  | { readonly kind: 'opened'; readonly session: SmtpSession; readonly tlsResult?: TlsResult }
   /** No session: the next address or host may be tried. `reply` is the peer's, or ours (421 4.4.x). */
-  | { readonly kind: 'failed'; readonly stage: Stage; readonly reply: Reply };
+  | {
+      readonly kind: 'failed';
+      readonly stage: Stage;
+      readonly reply: Reply;
+      /** Absent when the dialogue did not come so far. */
+      readonly tlsResult?: TlsResult;
+    };
 
 export interface SmtpClient {
+  /** Never rejects. */
   open(target: SmtpTarget): Promise<OpenOutcome>;
+}
+
+/** What a peer did against its own words. It is spoken to accordingly from then on. */
+export type PeerTrait =
+  /** Its TLS handshake fails: called in clear where policy allows. */
+  | 'tls-fails'
+  /** It announces PIPELINING and does not keep to it: one command at a time. */
+  | 'no-pipelining'
+  /** It loses what follows a final dot in the same write: no overlap. */
+  | 'no-overlap';
+
+/** What is remembered of peers, shared between invocations where the adapter can. */
+export interface PeerMemory {
+  /** Never rejects; what cannot be read counts as nothing known. */
+  recall(host: string, port: number): Promise<ReadonlySet<PeerTrait>>;
+  /** For an hour. Never rejects. */
+  note(host: string, port: number, trait: PeerTrait): Promise<void>;
 }

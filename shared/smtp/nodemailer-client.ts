@@ -9,7 +9,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { letsGoOn, silence } from './classify.ts';
-import type { OpenOutcome, SmtpClient, SmtpTarget } from './client.ts';
+import type { OpenOutcome, SmtpClient, SmtpTarget, TlsDemand } from './client.ts';
 import { createDialogueWatch } from './dialogue-watch.ts';
 import { createNodemailerSession, type Dialogue } from './nodemailer-session.ts';
 import { formatReply, ownReply } from './reply.ts';
@@ -46,7 +46,7 @@ export function createNodemailerClient(options: NodemailerClientOptions): SmtpCl
 
   return {
     async open(target) {
-      if (target.tls !== 'ifavailable') return (await openOnce(target, target.tls)).outcome;
+      if (target.tls.mode !== 'ifavailable') return (await openOnce(target, target.tls.mode)).outcome;
       if ((inClearUntilMs.get(target.host) ?? 0) > options.nowMs())
         return (await openOnce(target, 'no')).outcome;
       const first = await openOnce(target, 'ifavailable');
@@ -63,7 +63,7 @@ interface Opening {
   readonly handshakeFailed: boolean;
 }
 
-async function openOnce(target: SmtpTarget, tls: SmtpTarget['tls']): Promise<Opening> {
+async function openOnce(target: SmtpTarget, tls: TlsDemand['mode']): Promise<Opening> {
   const startedAt = performance.now();
   const tcp = await openTcp(target);
   if (typeof tcp === 'string') {
@@ -124,7 +124,7 @@ function openTcp(target: SmtpTarget): Promise<Socket | string> {
   });
 }
 
-function beginDialogue(target: SmtpTarget, tls: SmtpTarget['tls'], tcp: Socket): Dialogue {
+function beginDialogue(target: SmtpTarget, tls: TlsDemand['mode'], tcp: Socket): Dialogue {
   let isEnded = false;
   const watch = createDialogueWatch({
     timeouts: target.timeouts,
@@ -166,7 +166,7 @@ function beginDialogue(target: SmtpTarget, tls: SmtpTarget['tls'], tcp: Socket):
 }
 
 /** Why a dialogue ended before its first transaction. */
-function failure(dialogue: Dialogue, tls: SmtpTarget['tls']): Opening {
+function failure(dialogue: Dialogue, tls: TlsDemand['mode']): Opening {
   const { watch } = dialogue;
   const owed = watch.owed();
   const last = watch.replies().at(-1);

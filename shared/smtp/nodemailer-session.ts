@@ -14,7 +14,7 @@ import { TLSSocket } from 'node:tls';
 import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { Envelope, Recipient } from '../message/envelope.ts';
 import { classifySilence, letsGoOn, silence } from './classify.ts';
-import type { RecipientOutcome, SmtpContent, SmtpSession, SmtpTarget } from './client.ts';
+import type { RecipientOutcome, SmtpContent, SmtpSession, SmtpTarget, TransactionResult } from './client.ts';
 import type { DialogueWatch } from './dialogue-watch.ts';
 import { NO_EXTENSIONS, parseEhlo } from './ehlo.ts';
 import { planTransaction, type TransactionPlan } from './plan-transaction.ts';
@@ -44,16 +44,29 @@ export function createNodemailerSession(dialogue: Dialogue): SmtpSession {
   const tlsSocket = socket instanceof TLSSocket ? socket : undefined;
   const peer = { host: target.host, extensions, verifiedTls: tlsSocket?.authorized === true };
   let running = false;
+  let carried = 0;
+  let finished = Promise.withResolvers<void>();
 
-  async function transact(envelope: Envelope, content: SmtpContent): Promise<readonly RecipientOutcome[]> {
+  async function transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
     if (running) throw new Error('a transaction is running on this session');
     running = true;
     try {
       const plan = holdBackUnspeakable(planTransaction(envelope, content.sizeBytes, peer));
-      if (plan.spoken.length === 0) return merge(plan, []);
-      return merge(plan, await speak(envelope, plan, content));
+      const outcomes = merge(plan, plan.spoken.length === 0 ? [] : await speak(envelope, plan, content));
+      const isFirst = carried === 0;
+      carried += 1;
+      // A peer that has had enough of the session says so to the next MAIL: it has not looked at this message.
+      if (!isFirst && outcomes.every(endsTheSession)) {
+        return { kind: 'unattempted', because: 'the peer ended the session' };
+      }
+      return { kind: 'settled', outcomes };
+    } catch (error) {
+      dialogue.hangUp();
+      return { kind: 'unattempted', because: error instanceof Error ? error.message : String(error) };
     } finally {
       running = false;
+      finished.resolve();
+      finished = Promise.withResolvers();
     }
   }
 
@@ -124,6 +137,11 @@ export function createNodemailerSession(dialogue: Dialogue): SmtpSession {
     tls: tlsSocket && {
       protocol: tlsSocket.getProtocol() ?? 'unknown',
       cipher: tlsSocket.getCipher().standardName,
+      verified: tlsSocket.authorized,
+    },
+    extensions,
+    async ready() {
+      if (running) await finished.promise;
     },
     get usable() {
       return !running && !dialogue.isEnded();
@@ -161,6 +179,10 @@ function holdBackUnspeakable(plan: TransactionPlan): TransactionPlan {
 
 function isUnspeakable(address: string): boolean {
   return /[\r\n<>]/.test(address) || address !== address.trim();
+}
+
+function endsTheSession({ kind, stage, reply }: RecipientOutcome): boolean {
+  return kind === 'transient' && stage === 'mail' && reply.code === 421;
 }
 
 /** Made afresh each time, since nodemailer writes into it. */

@@ -3,8 +3,7 @@
 // than announced, throws ContentError before the final dot has left, so the peer never takes a part of a
 // message for the whole.
 
-import type { Writable } from 'node:stream';
-import { addAbortSignal } from 'node:stream';
+import { addAbortSignal, Readable, type Writable } from 'node:stream';
 import type { SmtpContent } from './client.ts';
 import { createDotStuffer } from './dot-stuffing.ts';
 
@@ -36,7 +35,8 @@ export async function sendContent(
   /** The last piece waits for the next, so that the final dot shares its packet. */
   let waiting: Uint8Array | undefined;
   try {
-    const source = addAbortSignal(stop, await content.open());
+    const opened = await content.open();
+    const source = addAbortSignal(stop, opened instanceof Readable ? opened : Readable.from(opened));
     for await (const piece of source) {
       const octets = octetsOf(piece);
       if (octets.length === 0) continue;

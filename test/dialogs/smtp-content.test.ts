@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { greeted, startScriptedPeer } from './scripted-peer.ts';
-import { content, letter, open } from './smtp-session.ts';
+import { content, letter, open, outcomesOf } from './smtp-session.ts';
 
 const TRANSACTION = `
   C: MAIL FROM:<alice@example.com>
@@ -27,7 +27,7 @@ async function received(contents: readonly (readonly Uint8Array[])[]): Promise<r
   `);
   const session = await open(peer);
   for (const pieces of contents) {
-    const [outcome] = await session.transact(letter('bob@example.net'), content(...pieces));
+    const [outcome] = outcomesOf(await session.transact(letter('bob@example.net'), content(...pieces)));
     assert.equal(outcome?.kind, 'delivered');
   }
   await session.quit();

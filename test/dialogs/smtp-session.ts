@@ -3,7 +3,14 @@
 
 import { Readable } from 'node:stream';
 import type { Envelope } from '../../shared/message/envelope.ts';
-import type { RecipientOutcome, SmtpContent, SmtpSession, SmtpTarget } from '../../shared/smtp/client.ts';
+import type {
+  RecipientOutcome,
+  SmtpContent,
+  SmtpSession,
+  SmtpTarget,
+  TlsDemand,
+  TransactionResult,
+} from '../../shared/smtp/client.ts';
 import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
 import { formatReply } from '../../shared/smtp/reply.ts';
 import type { ScriptedPeer } from './scripted-peer.ts';
@@ -20,13 +27,19 @@ export const TIMEOUTS = {
   finalMs: LONG_MS,
 };
 
+export const TLS = {
+  no: { mode: 'no', verify: false },
+  ifavailable: { mode: 'ifavailable', verify: false },
+  required: { mode: 'required', verify: false },
+} as const satisfies Readonly<Record<TlsDemand['mode'], TlsDemand>>;
+
 export function target(port: number, more: Partial<SmtpTarget> = {}): SmtpTarget {
   return {
     host: 'mx.example.net',
     address: '127.0.0.1',
     port,
     ehloName: 'out.example.com',
-    tls: 'no',
+    tls: TLS.no,
     timeouts: TIMEOUTS,
     ...more,
   };
@@ -68,8 +81,14 @@ export function content(...pieces: readonly (string | Uint8Array)[]): SmtpConten
 
 export const HELLO = content('Subject: hello\r\n\r\nhello\r\n');
 
-export function told(outcomes: readonly RecipientOutcome[]): string[] {
-  return outcomes.map(({ kind, stage, reply }) => `${kind} at ${stage}: ${formatReply(reply)}`);
+/** Throws when nobody judged the message. */
+export function outcomesOf(result: TransactionResult): readonly RecipientOutcome[] {
+  if (result.kind === 'unattempted') throw new Error(`unattempted: ${result.because}`);
+  return result.outcomes;
+}
+
+export function told(result: TransactionResult): string[] {
+  return outcomesOf(result).map(({ kind, stage, reply }) => `${kind} at ${stage}: ${formatReply(reply)}`);
 }
 
 /** One transaction on one session with the recipients bob and carol. */

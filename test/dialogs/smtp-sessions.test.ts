@@ -12,8 +12,10 @@ import {
   letter,
   open,
   openFailing,
+  outcomesOf,
   sendTo,
   TIMEOUTS,
+  TLS,
   target,
   told,
   until,
@@ -95,7 +97,7 @@ test('an idle connection is kept alive every minute, also under TLS', {
     silence
   `);
   for (const peer of [clear, secure]) {
-    const session = await open(peer, { tls: 'ifavailable' });
+    const session = await open(peer, { tls: TLS.ifavailable });
     const dueMs = keepaliveDueMs(peer.port);
     assert.ok(dueMs > 50_000 && dueMs <= 60_000, `${dueMs} ms`);
     session.destroy();
@@ -144,9 +146,8 @@ test('many messages go over one session, each with its own content', async () =>
   `);
   const session = await open(peer);
   for (let i = 0; i < rounds; i++) {
-    const [outcome] = await session.transact(
-      letter('bob@example.net'),
-      content(`Subject: ${i}\r\n\r\n.${i}\r\n`),
+    const [outcome] = outcomesOf(
+      await session.transact(letter('bob@example.net'), content(`Subject: ${i}\r\n\r\n.${i}\r\n`)),
     );
     assert.equal(outcome?.kind, 'delivered');
     assert.equal(session.usable, true);
@@ -185,10 +186,10 @@ test('after a refused message the session is reset and carries the next one', as
   const first = await session.transact(letter('bob@example.net'), HELLO);
   const second = await session.transact(letter('carol@example.net'), HELLO);
   await session.quit();
-  assert.deepEqual(told([...first, ...second]), [
-    'transient at rcpt: 450 4.2.0 Greylisted',
-    'delivered at final: 250 2.0.0 Ok',
-  ]);
+  assert.deepEqual(
+    [...told(first), ...told(second)],
+    ['transient at rcpt: 450 4.2.0 Greylisted', 'delivered at final: 250 2.0.0 Ok'],
+  );
   await peer.played();
 });
 
@@ -227,10 +228,8 @@ test('a session that the peer closed between two messages is no longer usable', 
   const first = await session.transact(letter('bob@example.net'), HELLO);
   await until(() => !session.usable);
   const second = await session.transact(letter('bob@example.net'), HELLO);
-  assert.deepEqual(told([...first, ...second]), [
-    'delivered at final: 250 2.0.0 Ok',
-    'transient at mail: 421 4.4.2 connection lost while waiting for the reply to MAIL FROM',
-  ]);
+  assert.deepEqual(told(first), ['delivered at final: 250 2.0.0 Ok']);
+  assert.equal(second.kind, 'unattempted');
   assert.equal(session.usable, false);
 });
 
@@ -257,7 +256,7 @@ test('a second message on a session that is busy is a bug of the caller', async 
   assert.equal(session.usable, false);
   await assert.rejects(session.transact(letter('carol@example.net'), HELLO), /a transaction is running/);
   session.destroy();
-  assert.equal((await first)[0]?.kind, 'transient');
+  assert.equal(outcomesOf(await first)[0]?.kind, 'transient');
 });
 
 /** When the kernel will probe the connection to this port, as /proc/net/tcp tells it (see proc(5)). */

@@ -9,7 +9,7 @@ import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
 import { formatReply } from '../../shared/smtp/reply.ts';
 import { greeted, type ScriptedPeer, startScriptedPeer } from './scripted-peer.ts';
 import { SELF_SIGNED } from './self-signed.ts';
-import { HELLO, letter, open, openFailing, TIMEOUTS, target, told } from './smtp-session.ts';
+import { HELLO, letter, open, openFailing, TIMEOUTS, TLS, target, told } from './smtp-session.ts';
 
 const EHLO_AGAIN = `
   C: EHLO out.example.com
@@ -50,8 +50,8 @@ test('a self-signed certificate is good enough for opportunistic TLS', async () 
     ${TRANSACTION}
     ${QUIT}
   `);
-  const session = await open(peer, { tls: 'ifavailable' });
-  assert.deepEqual(session.tls, { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' });
+  const session = await open(peer, { tls: TLS.ifavailable });
+  assert.deepEqual(session.tls, { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: false });
   assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
     'delivered at final: 250 2.0.0 Ok',
   ]);
@@ -66,7 +66,7 @@ test('with TLS switched off, an offer of STARTTLS is passed over', async () => {
     ${TRANSACTION}
     ${QUIT}
   `);
-  const session = await open(peer, { tls: 'no' });
+  const session = await open(peer, { tls: TLS.no });
   assert.equal(session.tls, undefined);
   assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
     'delivered at final: 250 2.0.0 Ok',
@@ -82,7 +82,7 @@ test('a peer that offers STARTTLS and then refuses it is served in clear, on the
     S: 454 4.7.0 TLS not available due to local problem
     ${QUIT}
   `);
-  const session = await open(peer, { tls: 'ifavailable' });
+  const session = await open(peer, { tls: TLS.ifavailable });
   assert.equal(session.tls, undefined);
   // What was offered in clear still counts.
   assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
@@ -98,7 +98,7 @@ test('a peer that says 421 to STARTTLS is not called again at once', async () =>
     C: STARTTLS
     S: 421 4.3.2 Shutting down
   `);
-  const reply = await openFailing(peer, { tls: 'ifavailable' });
+  const reply = await openFailing(peer, { tls: TLS.ifavailable });
   assert.equal(reply, 'starttls: 421 4.7.4 STARTTLS was answered: 421 4.3.2 Shutting down');
   assert.equal(peer.clients.length, 1);
 });
@@ -115,7 +115,7 @@ test('a host whose handshake failed is called in clear, at once and for an hour'
   const client = createNodemailerClient({ nowMs: () => nowMs });
   for (const at of [0, 3_599_999, 3_600_000]) {
     nowMs = at;
-    const outcome = await client.open(target(peer.port, { tls: 'ifavailable' }));
+    const outcome = await client.open(target(peer.port, { tls: TLS.ifavailable }));
     if (outcome.kind !== 'opened') assert.fail(formatReply(outcome.reply));
     assert.equal(outcome.session.tls, undefined);
     await outcome.session.quit();
@@ -135,9 +135,9 @@ test('a host that fails in clear too is not taken for one that cannot do TLS', a
      ${QUIT}`,
   );
   const client = createNodemailerClient({ nowMs: () => 0 });
-  const first = await client.open(target(peer.port, { tls: 'ifavailable' }));
+  const first = await client.open(target(peer.port, { tls: TLS.ifavailable }));
   assert.equal(first.kind === 'failed' && formatReply(first.reply), '421 4.3.2 Not now');
-  const second = await client.open(target(peer.port, { tls: 'ifavailable' }));
+  const second = await client.open(target(peer.port, { tls: TLS.ifavailable }));
   if (second.kind !== 'opened') assert.fail(formatReply(second.reply));
   assert.equal(second.session.tls?.protocol, 'TLSv1.3');
   await second.session.quit();
@@ -151,14 +151,14 @@ test('a handshake that never ends is given up, and the host is called in clear',
      silence`,
     `${greeted('STARTTLS')} \n ${QUIT}`,
   );
-  const session = await open(peer, { tls: 'ifavailable', timeouts: { ...TIMEOUTS, commandMs: 200 } });
+  const session = await open(peer, { tls: TLS.ifavailable, timeouts: { ...TIMEOUTS, commandMs: 200 } });
   assert.equal(session.tls, undefined);
   await session.quit();
   await peer.played();
 });
 
 test('where TLS is required, nothing is said in clear', async () => {
-  const required: Partial<SmtpTarget> = { tls: 'required' };
+  const required: Partial<SmtpTarget> = { tls: TLS.required };
   await using peer = await startScriptedPeer(
     FAILED_HANDSHAKE,
     `${greeted('PIPELINING')}
@@ -194,7 +194,7 @@ test('replies that were slipped in before the handshake are not believed', async
     ${TRANSACTION}
     ${QUIT}
   `);
-  const session = await open(peer, { tls: 'required' });
+  const session = await open(peer, { tls: TLS.required });
   assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
     'delivered at final: 250 2.0.0 Ok',
   ]);
@@ -234,7 +234,7 @@ test('REQUIRETLS goes neither in clear, nor to a peer without it, nor to one tha
   `);
   await using unproved = await startRequireTlsPeer('');
   for (const peer of [clear, without, unproved]) {
-    const session = await open(peer, { tls: 'ifavailable' });
+    const session = await open(peer, { tls: TLS.ifavailable });
     assert.deepEqual(told(await session.transact(REQUIRE_TLS, HELLO)), REFUSED);
     await session.quit();
     await peer.played();
@@ -248,13 +248,13 @@ test('REQUIRETLS goes to a peer that offers it and proves its name', async () =>
     await using peer = await startRequireTlsPeer(
       TRANSACTION.replace('MAIL FROM:<alice@example.com>', 'MAIL FROM:<alice@example.com> REQUIRETLS'),
     );
-    const session = await open(peer, { tls: 'ifavailable' });
+    const session = await open(peer, { tls: TLS.ifavailable });
     assert.deepEqual(told(await session.transact(REQUIRE_TLS, HELLO)), ['delivered at final: 250 2.0.0 Ok']);
     await session.quit();
     await peer.played();
 
     await using other = await startRequireTlsPeer('');
-    const misnamed = await open(other, { tls: 'ifavailable', host: 'mx.example.org' });
+    const misnamed = await open(other, { tls: TLS.ifavailable, host: 'mx.example.org' });
     assert.equal(
       told(await misnamed.transact(REQUIRE_TLS, HELLO))[0]?.startsWith('permanent at mail: 550 5.7.30'),
       true,
@@ -269,7 +269,7 @@ test('REQUIRETLS goes to a peer that offers it and proves its name', async () =>
       ${EHLO_AGAIN}
       ${QUIT}
     `);
-    const without = await open(proved, { tls: 'ifavailable' });
+    const without = await open(proved, { tls: TLS.ifavailable });
     assert.deepEqual(told(await without.transact(REQUIRE_TLS, HELLO)), REFUSED);
     await without.quit();
   } finally {
@@ -286,7 +286,7 @@ test('destroying a session under TLS closes the connection', async () => {
     ${EHLO_AGAIN}
     silence
   `);
-  const session = await open(peer, { tls: 'ifavailable' });
+  const session = await open(peer, { tls: TLS.ifavailable });
   session.destroy();
   assert.equal(session.usable, false);
   await peer.played();

@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { greeted, startScriptedPeer } from './scripted-peer.ts';
-import { ENVELOPE, HELLO, letter, neverEnding, open, RESET_AND_QUIT, sendTo, told } from './smtp-session.ts';
+import {
+  ENVELOPE,
+  HELLO,
+  letter,
+  neverEnding,
+  open,
+  outcomesOf,
+  RESET_AND_QUIT,
+  sendTo,
+  told,
+} from './smtp-session.ts';
 
 test('a message is delivered to both recipients, and the reply to the final dot is kept word for word', async () => {
   await using peer = await startScriptedPeer(`
@@ -72,7 +82,9 @@ test('replies of several lines, cut anywhere, are understood', async () => {
     S: 221 2.0.0 Bye
   `);
   const session = await open(peer);
-  const [bob, carol] = await session.transact(letter('bob@example.net', 'carol@example.net'), HELLO);
+  const [bob, carol] = outcomesOf(
+    await session.transact(letter('bob@example.net', 'carol@example.net'), HELLO),
+  );
   await session.quit();
   assert.deepEqual(bob?.reply, { code: 250, enhanced: '2.0.0', text: 'Thank you\nand good night' });
   assert.deepEqual(carol?.reply, {

@@ -3,7 +3,8 @@
 
 import { behaviourOf, contentFate, type Encounters, recipientRefusal } from '../../local/sink-behaviours.ts';
 import type { Router } from '../../shared/routing/router.ts';
-import type { RecipientOutcome, SmtpClient } from '../../shared/smtp/client.ts';
+import type { RecipientOutcome, SmtpClient, TransactionResult } from '../../shared/smtp/client.ts';
+import { NO_EXTENSIONS } from '../../shared/smtp/ehlo.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 
 export interface ArrivedMail {
@@ -39,6 +40,8 @@ export function createDestinations(nowMs: () => number): Destinations {
         session: {
           target,
           tls: undefined,
+          extensions: NO_EXTENSIONS,
+          async ready() {},
           get usable() {
             return usable;
           },
@@ -47,18 +50,20 @@ export function createDestinations(nowMs: () => number): Destinations {
               recipientRefusal(behaviourOf(address), meet(sender, address, 'recipientTries'), nowMs(), 1),
             );
             const taken = recipients.filter((_, index) => refusals[index] === undefined);
-            const said = (fallback: RecipientOutcome) =>
-              refusals.map((refusal): RecipientOutcome => {
+            const said = (fallback: RecipientOutcome): TransactionResult => ({
+              kind: 'settled',
+              outcomes: refusals.map((refusal): RecipientOutcome => {
                 if (refusal === undefined) return fallback;
                 const kind = refusal.code < 500 ? 'transient' : 'permanent';
                 return { kind, stage: 'rcpt', reply: refusal };
-              });
+              }),
+            });
             if (taken.length === 0) return said({ kind: 'delivered', stage: 'final', reply: OK });
             const fates = taken.map(({ address }) =>
               contentFate(behaviourOf(address), meet(sender, address, 'contentTries')),
             );
             const fate = fates.find((each) => each !== undefined);
-            const pieces: Buffer[] = [];
+            const pieces: Uint8Array[] = [];
             for await (const piece of await content.open()) pieces.push(piece);
             const octets = Buffer.concat(pieces);
             if (octets.length !== content.sizeBytes) throw new Error('the content has another size');
@@ -100,6 +105,7 @@ export function createDestinations(nowMs: () => number): Destinations {
         kind: 'hops',
         site: domain,
         hops: [{ host: `mx.${domain}`, address: '127.0.0.11', port: 25 }],
+        tls: { mode: 'no', verify: false },
       };
     },
   };

@@ -107,10 +107,12 @@ async function* tapEntries(
 }
 
 function tapSession(session: SmtpSession, interceptor: Interceptor): SmtpSession {
-  const { target, tls } = session;
+  const { target, tls, extensions } = session;
   return {
     target,
     tls,
+    extensions,
+    ready: () => session.ready(),
     get usable() {
       return session.usable;
     },
@@ -125,7 +127,7 @@ function tapSession(session: SmtpSession, interceptor: Interceptor): SmtpSession
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         session.destroy();
-        return envelope.recipients.map(() => lost(error.code));
+        return { kind: 'settled', outcomes: envelope.recipients.map(() => lost(error.code)) };
       } finally {
         ended();
       }

@@ -158,7 +158,6 @@ export function createTrial(
         contentMs: 5_000,
         finalMs: 5_000,
       },
-      tls: 'no',
       sessionsPerSite: 5,
       deliveriesPerSession: 100,
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,

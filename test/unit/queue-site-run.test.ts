@@ -8,6 +8,7 @@ import { runSite } from '../../shared/queue/site-run.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
 import { timerFor } from '../../shared/queue/timer.ts';
 import type { OpenOutcome, RecipientOutcome, SmtpSession, SmtpTarget } from '../../shared/smtp/client.ts';
+import { NO_EXTENSIONS } from '../../shared/smtp/ehlo.ts';
 import { ownReply } from '../../shared/smtp/reply.ts';
 import { deliveryItem, NOW } from './queue-fixtures.ts';
 
@@ -33,10 +34,14 @@ function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutc
   const sessionTo = (target: SmtpTarget): SmtpSession => ({
     target,
     tls: undefined,
+    extensions: NO_EXTENSIONS,
+    async ready() {},
     usable: true,
     async transact(envelope) {
       transactions += 1;
-      return envelope.recipients.map(() => answers(transactions));
+      const outcomes = envelope.recipients.map(() => answers(transactions));
+      const isOver = transactions > 1 && outcomes.every(({ reply }) => reply.code === 421);
+      return isOver ? { kind: 'unattempted', because: 'enough' } : { kind: 'settled', outcomes };
     },
     async quit() {},
     destroy() {},
@@ -87,7 +92,6 @@ function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutc
     },
     ehloName: 'out.example.com',
     timeouts: { openingMs: 1, connectMs: 1, greetingMs: 1, commandMs: 1, contentMs: 1, finalMs: 1 },
-    tls: 'no' as const,
     sessionsPerSite: 1,
     deliveriesPerSession: 2,
     leaseMarginMs: 60_000,
@@ -101,7 +105,7 @@ function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutc
     }));
     const signal = new AbortController().signal;
     const at = { startedAtMs: nowMs, deadlineMs: nowMs + 900_000, inFlight: 0, signal };
-    await runSite(deps, at, { name: 'site', hops, tasks }, () => {});
+    await runSite(deps, at, { name: 'site', hops, tls: { mode: 'no', verify: false }, tasks }, () => {});
   };
   return { run, opened, state: (id: string) => items.get(id)?.delivery };
 }
