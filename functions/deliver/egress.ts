@@ -54,7 +54,7 @@ export interface EgressSettings {
 export function createEgress(
   settings: EgressSettings,
   world: { readonly clock: Clock; readonly random: Random },
-): Egress & { readonly router: Router } {
+): Omit<Egress, 'clock'> & { readonly router: Router } {
   const { dnsServers } = settings;
   const resolver = createDnsResolver({
     timeoutMs: DNS_TIMEOUT_MS,

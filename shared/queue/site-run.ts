@@ -2,24 +2,14 @@
 // can be spoken to, that is the outcome of every delivery that waits for it: nobody knocks again and again.
 
 import type { Hop } from '../routing/router.ts';
-import type {
-  OpenOutcome,
-  RecipientOutcome,
-  SmtpClient,
-  SmtpSession,
-  SmtpTimeouts,
-  Stage,
-  TlsDemand,
-} from '../smtp/client.ts';
-import { ownReply, type Reply } from '../smtp/reply.ts';
+import type { RecipientOutcome, SmtpSession, TlsDemand } from '../smtp/client.ts';
+import { ownReply } from '../smtp/reply.ts';
 import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
+import { hopsFrom, type Opener, openAny, type SiteFailure } from './open-site.ts';
 import type { Peer } from './outcomes.ts';
 import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
 
-export interface Egress {
-  readonly smtp: SmtpClient;
-  readonly ehloName: string;
-  readonly timeouts: SmtpTimeouts;
+export interface Egress extends Opener {
   readonly sessionsPerSite: number;
   readonly deliveriesPerSession: number;
 }
@@ -33,8 +23,8 @@ export interface SiteRun extends Run {
 export const START_WINDOW_MS = 60_000;
 /** From the last octet of content to the reply to the final dot, RFC 5321 §4.5.3.2.6, and a little. */
 const FINAL_REPLY_MS = 630_000;
-/** After this long no further host is tried for a session; the one being tried has `openingMs` at most. */
-const OPENING_BUDGET_MS = 90_000;
+/** Deliveries that were handed to one session and are not settled: what a dead ledger could make us repeat. */
+const MAX_UNSETTLED_PER_SESSION = 8;
 /** A peer that takes content more slowly than this may be cut off by the invocation's end. */
 const SLOWEST_BODY_BYTES_PER_SECOND = 512 * 1_024;
 
@@ -65,9 +55,11 @@ export async function runSite(
 
   const worker = async () => {
     let session: SmtpSession | undefined;
-    let carried = 0;
+    let handedOver = 0;
+    const unsettled = new Set<Promise<void>>();
     const leave = async () => {
       if (session === undefined) return;
+      await Promise.all(unsettled);
       connected -= 1;
       await session.quit();
       session = undefined;
@@ -77,14 +69,16 @@ export async function runSite(
         late.push(task);
         continue;
       }
-      if (session === undefined || !session.usable || carried >= deps.deliveriesPerSession) {
+      if (session === undefined || !session.usable || handedOver >= deps.deliveriesPerSession) {
         await leave();
-        carried = 0;
+        handedOver = 0;
         if (unreachable === undefined) {
           connected += 1;
           const opened = await openAny(deps, { hops, tls: site.tls }, run.signal);
           if (opened.kind === 'opened') {
-            session = opened.session;
+            const fresh = opened.session;
+            run.signal.addEventListener('abort', () => fresh.destroy(), { once: true });
+            session = fresh;
             hops = hopsFrom(hops, session);
           }
           if (opened.kind === 'failed') connected -= 1;
@@ -103,12 +97,17 @@ export async function runSite(
         }
       }
       startedCount += 1;
-      carried += 1;
-      const dialogue =
-        session === undefined
-          ? failedDialogue(deps, site.name, unreachable)
-          : sessionDialogue(deps, run, site.name, session);
-      settle(task, await attemptDelivery(deps, run, task, dialogue));
+      if (session === undefined) {
+        settle(task, await attemptDelivery(deps, run, task, failedDialogue(deps, site.name, unreachable)));
+        continue;
+      }
+      handedOver += 1;
+      const { begun, ended } = handOver(deps, run, site.name, session, task, settle);
+      const settled = ended.finally(() => unsettled.delete(settled));
+      unsettled.add(settled);
+      await begun;
+      await session.ready();
+      while (unsettled.size >= MAX_UNSETTLED_PER_SESSION) await Promise.race(unsettled);
     }
     await leave();
   };
@@ -147,13 +146,6 @@ export function fixedDialogue(
   };
 }
 
-interface SiteFailure {
-  readonly kind: 'failed';
-  readonly stage: Stage;
-  readonly reply: Reply;
-  readonly hop: Hop | undefined;
-}
-
 function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | undefined): Dialogue {
   const reply = failure?.reply ?? ownReply(421, '4.4.1', 'no host of the site could be reached');
   const outcome: RecipientOutcome = { kind: 'transient', stage: failure?.stage ?? 'connect', reply };
@@ -164,66 +156,42 @@ function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | 
   });
 }
 
-function sessionDialogue(deps: AttemptDeps, run: SiteRun, site: string, session: SmtpSession): Dialogue {
+/**
+ * One delivery onto a session. `begun`: it was handed to the session, or will never be; `ended`: it is settled.
+ * The next one may be leased after `begun`, so that its MAIL can leave with this one's final dot.
+ */
+function handOver(
+  deps: AttemptDeps,
+  run: SiteRun,
+  site: string,
+  session: SmtpSession,
+  task: Task,
+  settle: Fates,
+): { readonly begun: Promise<void>; readonly ended: Promise<void> } {
+  const begun = Promise.withResolvers<void>();
   const speak: Dialogue['speak'] = async (envelope, content, positions) => {
     if (run.signal.aborted) return 'unattempted';
-    const onAbort = () => session.destroy();
-    run.signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      const result = await session.transact(envelope, content);
-      if (result.kind === 'unattempted') return 'unattempted';
-      const { outcomes } = result;
-      const { host, address } = session.target;
-      return {
-        atMs: deps.clock.nowMs(),
-        outcomes: new Map(
-          positions.flatMap((position, index) => {
-            const outcome = outcomes[index];
-            return outcome === undefined ? [] : [[position, outcome] as const];
-          }),
-        ),
-        peer: { host, address, ...(session.tls === undefined ? {} : { tls: session.tls }) },
-        site,
-      };
-    } finally {
-      run.signal.removeEventListener('abort', onAbort);
-    }
+    const transaction = session.transact(envelope, content);
+    begun.resolve();
+    const result = await transaction;
+    if (result.kind === 'unattempted') return 'unattempted';
+    const { host, address } = session.target;
+    return {
+      atMs: deps.clock.nowMs(),
+      outcomes: new Map(
+        positions.flatMap((position, index) => {
+          const outcome = result.outcomes[index];
+          return outcome === undefined ? [] : [[position, outcome] as const];
+        }),
+      ),
+      peer: { host, address, ...(session.tls === undefined ? {} : { tls: session.tls }) },
+      site,
+    };
   };
-  return { needsContent: true, speak };
-}
-
-function hopsFrom(hops: readonly Hop[], { target }: SmtpSession): readonly Hop[] {
-  const answered = (hop: Hop) => hop.host === target.host && hop.address === target.address;
-  return [...hops.filter(answered), ...hops.filter((hop) => !answered(hop))];
-}
-
-type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
-
-// In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next.
-async function openAny(
-  deps: AttemptDeps & Egress,
-  { hops, tls }: Pick<Site, 'hops' | 'tls'>,
-  signal: AbortSignal,
-): Promise<Opened | SiteFailure> {
-  const startedAtMs = deps.clock.nowMs();
-  let failure: SiteFailure = {
-    kind: 'failed',
-    stage: 'connect',
-    reply: ownReply(421, '4.4.1', 'no host of the site could be reached'),
-    hop: undefined,
-  };
-  for (const hop of hops) {
-    if (signal.aborted || deps.clock.nowMs() - startedAtMs > OPENING_BUDGET_MS) break;
-    const opened = await deps.smtp.open({
-      ...hop,
-      ehloName: deps.ehloName,
-      tls,
-      timeouts: deps.timeouts,
-    });
-    if (opened.kind === 'opened') return opened;
-    failure = { ...opened, hop };
-  }
-  return failure;
+  const ended = attemptDelivery(deps, run, task, { needsContent: true, speak })
+    .then((fate) => settle(task, fate))
+    .finally(begun.resolve);
+  return { begun: begun.promise, ended };
 }
 
 function mayStart(deps: AttemptDeps, run: SiteRun, task: Task): boolean {

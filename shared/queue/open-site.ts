@@ -1,0 +1,58 @@
+// A session with any host of a site: one after the other in the router's order, within a budget of time.
+
+import type { Hop } from '../routing/router.ts';
+import type { OpenOutcome, SmtpClient, SmtpSession, SmtpTimeouts, Stage, TlsDemand } from '../smtp/client.ts';
+import { ownReply, type Reply } from '../smtp/reply.ts';
+import type { Clock } from './ports.ts';
+
+export interface Opener {
+  readonly clock: Clock;
+  readonly smtp: SmtpClient;
+  readonly ehloName: string;
+  readonly timeouts: SmtpTimeouts;
+}
+
+/** After this long no further host is tried for a session; the one being tried has `openingMs` at most. */
+const OPENING_BUDGET_MS = 90_000;
+
+export interface SiteFailure {
+  readonly kind: 'failed';
+  readonly stage: Stage;
+  readonly reply: Reply;
+  readonly hop: Hop | undefined;
+}
+
+/** The host that answered first, then the others. */
+export function hopsFrom(hops: readonly Hop[], { target }: SmtpSession): readonly Hop[] {
+  const answered = (hop: Hop) => hop.host === target.host && hop.address === target.address;
+  return [...hops.filter(answered), ...hops.filter((hop) => !answered(hop))];
+}
+
+type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
+
+/** In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next. */
+export async function openAny(
+  deps: Opener,
+  { hops, tls }: { readonly hops: readonly Hop[]; readonly tls: TlsDemand },
+  signal: AbortSignal,
+): Promise<Opened | SiteFailure> {
+  const startedAtMs = deps.clock.nowMs();
+  let failure: SiteFailure = {
+    kind: 'failed',
+    stage: 'connect',
+    reply: ownReply(421, '4.4.1', 'no host of the site could be reached'),
+    hop: undefined,
+  };
+  for (const hop of hops) {
+    if (signal.aborted || deps.clock.nowMs() - startedAtMs > OPENING_BUDGET_MS) break;
+    const opened = await deps.smtp.open({
+      ...hop,
+      ehloName: deps.ehloName,
+      tls,
+      timeouts: deps.timeouts,
+    });
+    if (opened.kind === 'opened') return opened;
+    failure = { ...opened, hop };
+  }
+  return failure;
+}
