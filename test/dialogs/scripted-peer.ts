@@ -8,6 +8,7 @@
 //   raw "250 o"                  says exactly these octets, written as a JSON string
 //   split 1                      from here on says everything in packets of one octet
 //   wait 50                      lets 50 ms pass
+//   quiet 50                     the same, and fails when the client says anything meanwhile
 //   starttls                     takes the TLS handshake
 //   silence                      says nothing more and waits until the client is gone
 //   no more                      the same, and fails when the client says anything before it goes
@@ -49,9 +50,9 @@ export function greeted(...extensions: readonly string[]): string {
   ].join('\n');
 }
 
-/** `script` may be one text, or one per connection. Throws when a line is no step. */
-export async function startScriptedPeer(...script: readonly string[]): Promise<ScriptedPeer> {
-  const scenes = script.flatMap((text) => text.split(/^\s*--- next connection\s*$/m)).map(parseSteps);
+/** `script` may be one text, or one per connection, or read before. Throws when a line is no step. */
+export async function startScriptedPeer(...script: readonly (string | Scene)[]): Promise<ScriptedPeer> {
+  const scenes = script.flatMap((part) => (typeof part === 'string' ? parseScenes(part) : [part]));
   const contents: Buffer[] = [];
   const rawContents: Buffer[] = [];
   const transcript: string[] = [];
@@ -112,6 +113,15 @@ export async function startScriptedPeer(...script: readonly string[]): Promise<S
   };
 }
 
+/** What one connection plays. */
+export type Scene = readonly PlacedStep[];
+
+interface PlacedStep {
+  readonly step: Step;
+  /** Where the step is written, for the reader of a fault. */
+  readonly at: string;
+}
+
 type Step =
   | { readonly do: 'say'; readonly octets: Buffer }
   | { readonly do: 'expect'; readonly line: string | RegExp }
@@ -119,17 +129,31 @@ type Step =
   | { readonly do: 'octets'; readonly count: number }
   | { readonly do: 'split'; readonly size: number }
   | { readonly do: 'wait'; readonly ms: number }
+  | { readonly do: 'quiet'; readonly ms: number }
   | { readonly do: 'starttls' }
   | { readonly do: 'silence' }
   | { readonly do: 'no more' }
   | { readonly do: 'drop' };
 
-function parseSteps(text: string): Step[] {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map(parseStep);
+/** One scene for each connection. `where` names a line, counted from 1. Throws, with it, when a line is no step. */
+export function parseScenes(text: string, where = (line: number): string => `line ${line}`): Scene[] {
+  const scenes: PlacedStep[][] = [[]];
+  for (const [index, untrimmed] of text.split('\n').entries()) {
+    const line = untrimmed.trim();
+    const at = where(index + 1);
+    if (line === '' || line.startsWith('#')) continue;
+    if (line === '--- next connection') scenes.push([]);
+    else scenes.at(-1)?.push({ step: parsePlacedStep(line, at), at });
+  }
+  return scenes;
+}
+
+function parsePlacedStep(line: string, at: string): Step {
+  try {
+    return parseStep(line);
+  } catch (cause) {
+    throw new Error(`${at}: no step of a script: ${line}`, { cause });
+  }
 }
 
 function parseStep(line: string): Step {
@@ -148,16 +172,22 @@ function parseStep(line: string): Step {
       return { do: 'expect', line: pattern === undefined ? rest : new RegExp(pattern) };
     }
     case 'split':
-      return { do: 'split', size: Number(rest) };
+      return { do: 'split', size: wholeNumber(rest) };
     case 'wait':
-      return { do: 'wait', ms: Number(rest) };
+    case 'quiet':
+      return { do: word, ms: wholeNumber(rest) };
     case 'starttls':
     case 'silence':
     case 'drop':
       return { do: word };
     default:
-      throw new Error(`no step of a script: ${line}`);
+      throw new Error('an unknown word');
   }
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new Error('not a whole number');
+  return Number(text);
 }
 
 interface Records {
@@ -166,7 +196,24 @@ interface Records {
   readonly transcript: string[];
 }
 
-async function play(steps: readonly Step[], tcp: Socket, records: Records): Promise<void> {
+/** Throws with the place of the step that failed. */
+async function play(scene: Scene, tcp: Socket, records: Records): Promise<void> {
+  let at = '';
+  try {
+    await playSteps(toPlay(), tcp, records);
+  } catch (cause) {
+    throw new Error(`${at}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+
+  function* toPlay(): Generator<Step> {
+    for (const placed of scene) {
+      at = placed.at;
+      yield placed.step;
+    }
+  }
+}
+
+async function playSteps(steps: Iterable<Step>, tcp: Socket, records: Records): Promise<void> {
   const { transcript } = records;
   let line = openLine(tcp);
   let splitSize = Number.POSITIVE_INFINITY;
@@ -199,6 +246,12 @@ async function play(steps: readonly Step[], tcp: Socket, records: Records): Prom
       case 'wait':
         await new Promise((resolve) => setTimeout(resolve, step.ms));
         break;
+      case 'quiet': {
+        await new Promise((resolve) => setTimeout(resolve, step.ms));
+        const said = line.unread();
+        if (said !== '') throw new Error(`the script expects nothing yet, the client said: ${said}`);
+        break;
+      }
       case 'starttls': {
         const secured = new TLSSocket(tcp, { isServer: true, ...SELF_SIGNED });
         secured.on('error', () => {});
