@@ -145,9 +145,17 @@ async function speak(
   if (stream === undefined) return setHeld(deps, task, leased, 'content-missing');
   const positions = positionsOpen(leased.delivery.recipients);
   const trace = Buffer.from(facts.trace, 'latin1');
+  let fresh: Readable | undefined = stream;
   const content: SmtpContent = {
     sizeBytes: trace.length + facts.sizeBytes,
-    open: async () => inFrontOf(stream, trace),
+    // The stream that proved the content to be there; recipients whom the peer put off until the next transaction
+    // get another.
+    open: async () => {
+      const octets = fresh ?? (await deps.spool.open(place.key, place.offset, facts.sizeBytes));
+      fresh = undefined;
+      if (octets === undefined) throw new StoreError('not-applied', 'the content is gone from the spool');
+      return inFrontOf(octets, trace);
+    },
   };
   let attempt: Attempt | 'unattempted';
   try {

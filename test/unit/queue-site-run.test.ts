@@ -24,7 +24,12 @@ const enough: RecipientOutcome = {
 };
 
 /** A site with a clock of its own: opening at a silent host takes a minute. */
-function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutcome, startMs = NOW) {
+function stage(
+  itemIds: readonly string[],
+  answers: (n: number) => RecipientOutcome,
+  startMs = NOW,
+  behaviour: Partial<SmtpSession> = {},
+) {
   let nowMs = startMs;
   const items = new Map<string, DeliveryItem>(
     itemIds.map((id) => [id, deliveryItem({}, { key: { credential: 'acme', id, chunk: 0 }, rev: 1 })]),
@@ -45,6 +50,7 @@ function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutc
     },
     async quit() {},
     destroy() {},
+    ...behaviour,
   });
   const deps = {
     clock: { nowMs: () => nowMs, pause: async () => {} },
@@ -93,11 +99,10 @@ function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutc
     ehloName: 'out.example.com',
     timeouts: { openingMs: 1, connectMs: 1, greetingMs: 1, commandMs: 1, contentMs: 1, finalMs: 1 },
     sessionsPerSite: 1,
-    deliveriesPerSession: 2,
     leaseMarginMs: 60_000,
     resendReceiveCount: 500,
   };
-  const run = async (hops = HOPS) => {
+  const run = async (hops = HOPS, deliveriesPerSession = 2) => {
     const tasks = [...items.values()].map((item) => ({
       timer: timerFor(item),
       receipt: 'r',
@@ -105,7 +110,12 @@ function stage(itemIds: readonly string[], answers: (n: number) => RecipientOutc
     }));
     const signal = new AbortController().signal;
     const at = { startedAtMs: nowMs, deadlineMs: nowMs + 900_000, inFlight: 0, signal };
-    await runSite(deps, at, { name: 'site', hops, tls: { mode: 'no', verify: false }, tasks }, () => {});
+    await runSite(
+      { ...deps, deliveriesPerSession },
+      at,
+      { name: 'site', hops, tls: { mode: 'no', verify: false }, tasks },
+      () => {},
+    );
   };
   return { run, opened, state: (id: string) => items.get(id)?.delivery };
 }
@@ -157,4 +167,34 @@ test('421 to the first MAIL of a session is the answer to that message', async (
   await site.run([...HOPS].reverse());
   assert.equal(site.state('m1')?.attempts, 1);
   assert.equal(site.state('m1')?.lastReply?.code, 421);
+});
+
+test('the next delivery is leased while the one before it awaits its reply, never more than the session is ready for', async () => {
+  const story: string[] = [];
+  let underWay = 0;
+  let changed = Promise.withResolvers<void>();
+  const site = stage(['m1', 'm2', 'm3', 'm4'], () => delivered, NOW, {
+    async transact(envelope) {
+      underWay += 1;
+      story.push(`${underWay} under way`);
+      // The reply comes when a second delivery is there, or no further one will come.
+      while (underWay < 2 && story.length < 4) await changed.promise;
+      await new Promise((resolve) => setImmediate(resolve));
+      underWay -= 1;
+      changed.resolve();
+      changed = Promise.withResolvers();
+      return { kind: 'settled', outcomes: envelope.recipients.map(() => delivered) };
+    },
+    async ready() {
+      changed.resolve();
+      changed = Promise.withResolvers();
+      while (underWay >= 2) await changed.promise;
+    },
+  });
+  await site.run([...HOPS].reverse(), 4);
+  assert.deepEqual(Math.max(...story.map((line) => Number(line[0]))), 2);
+  assert.deepEqual(
+    ['m1', 'm2', 'm3', 'm4'].map((id) => site.state(id)?.state),
+    ['finished', 'finished', 'finished', 'finished'],
+  );
 });
