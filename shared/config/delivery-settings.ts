@@ -1,43 +1,101 @@
 // What the receiving side asks of a configuration: typed, in one piece per domain and binding.
 
 import type { Configuration } from './configuration.ts';
-import { type At, evaluate, evaluateListen } from './evaluate.ts';
+import { type At, evaluate, evaluateListen, findSetting } from './evaluate.ts';
 import type { ListenAddress } from './listen.ts';
+import { pathWritten } from './named-files.ts';
 import type { Network } from './networks.ts';
+import type { Option } from './option.ts';
 import { OPTIONS } from './options.ts';
+import type { SmtpRoute } from './routes.ts';
 
+/** Seconds where the name says so; options of the same names, options-*.ts, say what each means. */
 export interface DeliverySettings {
   readonly retryIntervalSeconds: number;
   readonly maxRetryIntervalSeconds: number;
   /** `auto` derives the number from the expiration, `none` leaves the end to it. */
   readonly maxRetries: 'auto' | 'none' | number;
   readonly messageExpirationSeconds: number;
+
+  /** Those with smtp://; empty: the domain's own MX hosts. */
+  readonly routes: readonly SmtpRoute[];
+  readonly remoteSmtpPort: number;
+  /** Addresses that mail is never sent to. */
+  readonly skipHosts: readonly Network[];
+
   /** Undefined: the machine's host name. */
   readonly ehloHostname: string | undefined;
-  readonly remoteSmtpPort: number;
   /** To one site. */
   readonly maxOutboundConnections: number;
   /** 0 is no limit. */
   readonly maxDeliveriesPerConnection: number;
-  readonly tls: 'no' | 'ifavailable' | 'required';
+  /** How long a session without mail is kept; 0 ends it at once. */
+  readonly idleTimeoutSeconds: number;
   readonly connectTimeoutSeconds: number;
+  readonly ehloTimeoutSeconds: number;
+  readonly mailfromTimeoutSeconds: number;
+  readonly rcpttoTimeoutSeconds: number;
+  /** From the final dot to its reply. */
+  readonly bodyTimeoutSeconds: number;
+  readonly rsetTimeoutSeconds: number;
+
+  readonly tls: 'no' | 'ifavailable' | 'required';
+  /** `ca` and `host` are one here, `optional` and `no` as well; both hold with `required` alone. */
+  readonly tlsVerify: 'no' | 'ca' | 'host' | 'optional';
+  /** The path of a PEM file as `namedFiles` gives it; undefined: the authorities of Node.js. */
+  readonly tlsCa: string | undefined;
+  readonly enableMtaSts: boolean;
+
   readonly bareNewlines: 'refuse' | 'convert';
+  readonly eightBitMail: 'refuse' | 'convert';
+
+  readonly generateBounces: boolean;
+  readonly generateDelayDsn: boolean;
+  readonly delayDsnRetryIntervalSeconds: number;
+  /** 0 sets no limit. */
+  readonly delayDsnMaxRetryIntervalSeconds: number;
+  readonly bouncesInlineOriginal: 'headers' | 'none' | 'all';
+  /** An address; undefined: mailer-daemon at the host name. */
+  readonly mailerDaemon: string | undefined;
+  /** The path of a file of rules as `namedFiles` gives it. */
+  readonly replyClasses: string | undefined;
 }
 
 /** Without a domain: what holds globally. */
 export function deliverySettings(configuration: Configuration, at: At = {}): DeliverySettings {
+  const written = <T>(option: Option<T>): T => evaluate(configuration, option, at);
+  const file = (option: Option<string | undefined>) => pathWritten(findSetting(configuration, option, at));
   return {
-    retryIntervalSeconds: evaluate(configuration, OPTIONS.Retry_Interval, at),
-    maxRetryIntervalSeconds: evaluate(configuration, OPTIONS.Max_Retry_Interval, at),
-    maxRetries: evaluate(configuration, OPTIONS.Max_Retries, at),
-    messageExpirationSeconds: evaluate(configuration, OPTIONS.Message_Expiration, at),
-    ehloHostname: evaluate(configuration, OPTIONS.EHLO_Hostname, at),
-    remoteSmtpPort: evaluate(configuration, OPTIONS.Remote_SMTP_Port, at),
-    maxOutboundConnections: evaluate(configuration, OPTIONS.Max_Outbound_Connections, at),
-    maxDeliveriesPerConnection: evaluate(configuration, OPTIONS.Max_Deliveries_Per_Connection, at),
-    tls: evaluate(configuration, OPTIONS.TLS, at),
-    connectTimeoutSeconds: evaluate(configuration, OPTIONS.Connect_Timeout, at),
-    bareNewlines: evaluate(configuration, OPTIONS.Bare_Newlines, at),
+    retryIntervalSeconds: written(OPTIONS.Retry_Interval),
+    maxRetryIntervalSeconds: written(OPTIONS.Max_Retry_Interval),
+    maxRetries: written(OPTIONS.Max_Retries),
+    messageExpirationSeconds: written(OPTIONS.Message_Expiration),
+    routes: written(OPTIONS.Routes).filter((route) => route.scheme === 'smtp'),
+    remoteSmtpPort: written(OPTIONS.Remote_SMTP_Port),
+    skipHosts: written(OPTIONS.Skip_Hosts),
+    ehloHostname: written(OPTIONS.EHLO_Hostname),
+    maxOutboundConnections: written(OPTIONS.Max_Outbound_Connections),
+    maxDeliveriesPerConnection: written(OPTIONS.Max_Deliveries_Per_Connection),
+    idleTimeoutSeconds: written(OPTIONS.Idle_Timeout),
+    connectTimeoutSeconds: written(OPTIONS.Connect_Timeout),
+    ehloTimeoutSeconds: written(OPTIONS.EHLO_Timeout),
+    mailfromTimeoutSeconds: written(OPTIONS.Mailfrom_Timeout),
+    rcpttoTimeoutSeconds: written(OPTIONS.Rcptto_Timeout),
+    bodyTimeoutSeconds: written(OPTIONS.Body_Timeout),
+    rsetTimeoutSeconds: written(OPTIONS.RSET_Timeout),
+    tls: written(OPTIONS.TLS),
+    tlsVerify: written(OPTIONS.TLS_Verify),
+    tlsCa: file(OPTIONS.TLS_CA),
+    enableMtaSts: written(OPTIONS.Enable_MTA_STS),
+    bareNewlines: written(OPTIONS.Bare_Newlines),
+    eightBitMail: written(OPTIONS.Eight_Bit_Mail),
+    generateBounces: written(OPTIONS.Generate_Bounces),
+    generateDelayDsn: written(OPTIONS.Generate_Delay_DSN),
+    delayDsnRetryIntervalSeconds: written(OPTIONS.Delay_DSN_Retry_Interval),
+    delayDsnMaxRetryIntervalSeconds: written(OPTIONS.Delay_DSN_Max_Retry_Interval),
+    bouncesInlineOriginal: written(OPTIONS.Bounces_Inline_Original),
+    mailerDaemon: written(OPTIONS.Mailerdaemon),
+    replyClasses: file(OPTIONS.Reply_Classes),
   };
 }
 

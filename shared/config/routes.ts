@@ -1,6 +1,7 @@
 // Routes, as the option `Routes` lists them: `xfer://host?port=8080&tls=1&sigv4=1` hands mail to a receiver over
-// HTTP, `smtp://host?port=587&pref=10` to a smarthost. The host is a name, an IPv4 address, an IPv6 address in
-// brackets, or `__mx__`, which stands for the domain's own MX hosts (smtp only).
+// HTTP, `smtp://host?port=587&pref=10` to a smarthost; what has no scheme is smtp. The host is a name, an IPv4
+// address, an IPv6 address in brackets, or `__mx__`, which stands for the domain's own MX hosts (smtp only). Of a
+// smarthost the addresses are asked for, and its MX hosts with `type=mx`. Momentum's `ttl` is read and dropped.
 
 import ipaddr from 'ipaddr.js';
 
@@ -20,11 +21,20 @@ export interface XferRoute {
 
 export interface SmtpRoute {
   readonly scheme: 'smtp';
-  /** Name or address, without brackets; `mx` stands for the domain's own MX hosts. */
-  readonly target: { readonly kind: 'host'; readonly host: string } | { readonly kind: 'mx' };
-  readonly port: number;
-  readonly pref: number;
+  readonly target: SmtpRouteTarget;
+  /** Undefined: Remote_SMTP_Port. */
+  readonly port: number | undefined;
+  /** Lower is tried first, equal ones in random order. Undefined: after all that stand before it. */
+  readonly pref: number | undefined;
 }
+
+export type SmtpRouteTarget =
+  /** The domain's own MX hosts, in the order that DNS gives them. */
+  | { readonly kind: 'own-mx' }
+  /** Name or address, without brackets. */
+  | { readonly kind: 'host'; readonly host: string }
+  /** The MX hosts of this domain. */
+  | { readonly kind: 'mx-of'; readonly domain: string };
 
 export type Route = XferRoute | SmtpRoute;
 
@@ -34,14 +44,17 @@ export type RouteReading =
 
 const DEFAULT_PREF = 0;
 const MX_HOST = '__mx__';
-const PARAMETERS = { xfer: ['port', 'tls', 'sigv4', 'pref', 'region'], smtp: ['port', 'pref'] } as const;
+const PARAMETERS = {
+  xfer: ['port', 'tls', 'sigv4', 'pref', 'region'],
+  smtp: ['port', 'pref', 'type', 'ttl'],
+} as const;
 
 export function parseRoute(text: string): RouteReading {
   const match =
-    /^(?<scheme>[a-z]+):\/\/(?<host>\[[^\]]*\]|[^/?:[\]]+)(?::(?<port>\d+))?\/?(?:\?(?<query>.*))?$/i.exec(
+    /^(?:(?<scheme>[a-z]+):\/\/)?(?<host>\[[^\]]*\]|[^/?:[\]]+)(?::(?<port>\d+))?\/?(?:\?(?<query>.*))?$/i.exec(
       text,
     );
-  const scheme = match?.groups?.['scheme']?.toLowerCase();
+  const scheme = (match?.groups?.['scheme'] ?? 'smtp').toLowerCase();
   const writtenHost = match?.groups?.['host'];
   if (match === null || writtenHost === undefined || (scheme !== 'xfer' && scheme !== 'smtp')) {
     return refuse(`"${text}" is not a route; write xfer://host?port=8080 or smtp://host?port=25`);
@@ -51,17 +64,37 @@ export function parseRoute(text: string): RouteReading {
   const colonPort = match.groups?.['port'];
   if (colonPort !== undefined && parameters.has('port')) return refuse(`the route "${text}" has two ports`);
 
-  const host = readHost(writtenHost);
+  const host = readHost(writtenHost, scheme);
   if (host === undefined) return refuse(`"${writtenHost}" is no host name and no address`);
   const port = readNumber(parameters.get('port') ?? colonPort, 1, 65_535);
   if (port === 'wrong') return refuse(`the port of the route "${text}" is not a number from 1 to 65535`);
   const pref = readNumber(parameters.get('pref'), 0, 65_535);
   if (pref === 'wrong') return refuse(`the pref of the route "${text}" is not a number from 0 to 65535`);
+  const reading: Reading = { text, host, port, pref, parameters };
+  return scheme === 'smtp' ? readSmtp(reading, writtenHost) : readXfer(reading);
+}
 
-  if (scheme === 'smtp') {
-    const target = host === MX_HOST ? { kind: 'mx' as const } : { kind: 'host' as const, host };
-    return { ok: true, route: { scheme, target, port: port ?? 25, pref: pref ?? DEFAULT_PREF } };
-  }
+interface Reading {
+  readonly text: string;
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly pref: number | undefined;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+function readSmtp({ text, host, port, pref, parameters }: Reading, written: string): RouteReading {
+  const type = parameters.get('type')?.toLowerCase() ?? 'a';
+  if (type !== 'a' && type !== 'mx') return refuse(`the type of the route "${text}" is neither a nor mx`);
+  if (readNumber(parameters.get('ttl'), 0, 99_999) === 'wrong')
+    return refuse(`the ttl of the route "${text}" is not a number of seconds`);
+  if (host.toLowerCase() === MX_HOST)
+    return { ok: true, route: { scheme: 'smtp', target: { kind: 'own-mx' }, port, pref } };
+  const isDomain = type === 'mx' && !written.startsWith('[') && !ipaddr.isValid(host);
+  const target: SmtpRouteTarget = isDomain ? { kind: 'mx-of', domain: host } : { kind: 'host', host };
+  return { ok: true, route: { scheme: 'smtp', target, port, pref } };
+}
+
+function readXfer({ text, host, port, pref, parameters }: Reading): RouteReading {
   if (host === MX_HOST) return refuse(`${MX_HOST} stands for MX hosts and fits smtp:// alone`);
   const tls = readFlag(parameters.get('tls'), port === 443);
   const sigv4 = readFlag(parameters.get('sigv4'), false);
@@ -70,7 +103,7 @@ export function parseRoute(text: string): RouteReading {
   return {
     ok: true,
     route: {
-      scheme,
+      scheme: 'xfer',
       host,
       port: port ?? (tls ? 443 : 80),
       tls,
@@ -91,13 +124,17 @@ function refuse(message: string): RouteReading {
   return { ok: false, message };
 }
 
-function readHost(written: string): string | undefined {
+// Brackets mean an IPv6 address; for smtp also any host whose MX is not asked for, as other programs write it.
+function readHost(written: string, scheme: Route['scheme']): string | undefined {
   if (written.startsWith('[')) {
-    const address = written.slice(1, -1);
-    return ipaddr.IPv6.isValid(address) ? address : undefined;
+    const inner = written.slice(1, -1);
+    if (ipaddr.IPv6.isValid(inner)) return inner.includes('%') ? undefined : inner;
+    return scheme === 'smtp' && HOST_NAME.test(inner) ? inner : undefined;
   }
-  return /^[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?$/u.test(written) ? written : undefined;
+  return HOST_NAME.test(written) ? written : undefined;
 }
+
+const HOST_NAME = /^[\p{L}\p{N}_]([\p{L}\p{N}._-]*[\p{L}\p{N}_.])?$/u;
 
 function readParameters(query: string, known: readonly string[]): ReadonlyMap<string, string> | string {
   const parameters = new Map<string, string>();

@@ -1,5 +1,6 @@
 // What an option's value may be: each type reads a written value into a typed one, or says what it should be.
 
+import { parseMailbox } from '../message/address.ts';
 import { type Network, parseNetwork } from './networks.ts';
 import { parseRoute, type Route } from './routes.ts';
 import type { Scalar, Value } from './syntax.ts';
@@ -92,6 +93,20 @@ export const instanceName: ValueType<string> = fromText('1 to 255 printable char
 );
 
 export const anyText: ValueType<string> = fromText('a text', (text) => text);
+
+/** Where a file is; whoever reads files finds it beside the file that names it, when it is relative. */
+export const filePath: ValueType<string> = fromText('the path of a file', (text) =>
+  text === '' || text.includes('\0') ? undefined : text,
+);
+
+/** An address without angle brackets and without a display name. */
+export const mailbox: ValueType<string> = fromText(
+  'a mail address like "mailer-daemon@example.com"',
+  (text) => {
+    const parsed = parseMailbox(text);
+    return parsed.ok ? parsed.address : undefined;
+  },
+);
 
 export const routes: ValueType<readonly Route[]> = fromList('one route or a list of routes', (item) => {
   const reading = parseRoute(item.text);

@@ -118,14 +118,23 @@ test('an xfer route is HTTP, and HTTPS on port 443 or with tls=1', () => {
 });
 
 test('an smtp route names a smarthost, or __mx__ for the MX hosts of the domain', () => {
-  assert.deepEqual(parseRoute('smtp://relay.internal?port=587&pref=10'), {
-    ok: true,
-    route: { scheme: 'smtp', target: { kind: 'host', host: 'relay.internal' }, port: 587, pref: 10 },
-  });
-  assert.deepEqual(parseRoute('smtp://__mx__'), {
-    ok: true,
-    route: { scheme: 'smtp', target: { kind: 'mx' }, port: 25, pref: 0 },
-  });
+  for (const [text, target, port, pref] of [
+    ['smtp://relay.internal?port=587&pref=10', { kind: 'host', host: 'relay.internal' }, 587, 10],
+    ['smtp://__mx__', { kind: 'own-mx' }, undefined, undefined],
+    ['__MX__', { kind: 'own-mx' }, undefined, undefined],
+    ['smtp://__mx__?port=2525&pref=0', { kind: 'own-mx' }, 2525, 0],
+    // As Momentum's pages write them.
+    ['my.local.smart.host', { kind: 'host', host: 'my.local.smart.host' }, undefined, undefined],
+    ['smtp://1.2.3.4?pref=10&ttl=300&type=mx', { kind: 'host', host: '1.2.3.4' }, undefined, 10],
+    ['smtp://[fe80::a00]:1', { kind: 'host', host: 'fe80::a00' }, 1, undefined],
+    ['smtp://example.com?type=mx', { kind: 'mx-of', domain: 'example.com' }, undefined, undefined],
+    // As Postfix and Exim write a host whose MX is not asked for.
+    ['[relay.internal]:587', { kind: 'host', host: 'relay.internal' }, 587, undefined],
+    ['[relay.internal]?type=mx', { kind: 'host', host: 'relay.internal' }, undefined, undefined],
+    ['[10.0.0.1]', { kind: 'host', host: '10.0.0.1' }, undefined, undefined],
+  ] as const) {
+    assert.deepEqual(parseRoute(text), { ok: true, route: { scheme: 'smtp', target, port, pref } }, text);
+  }
 });
 
 test('a route that cannot be meant is refused with its fault', () => {
@@ -134,8 +143,8 @@ test('a route that cannot be meant is refused with its fault', () => {
     return reading.ok ? 'accepted' : reading.message;
   };
   assert.equal(
-    fault('10.0.0.1'),
-    '"10.0.0.1" is not a route; write xfer://host?port=8080 or smtp://host?port=25',
+    fault('ftp://10.0.0.1'),
+    '"ftp://10.0.0.1" is not a route; write xfer://host?port=8080 or smtp://host?port=25',
   );
   assert.equal(
     fault('xfer://h?port=0'),
@@ -148,8 +157,12 @@ test('a route that cannot be meant is refused with its fault', () => {
   assert.equal(fault('xfer://[nonsense]'), '"[nonsense]" is no host name and no address');
   assert.equal(
     fault('smtp://h?sigv4=1'),
-    'unknown parameter "sigv4" (known: port, pref) in the route "smtp://h?sigv4=1"',
+    'unknown parameter "sigv4" (known: port, pref, type, ttl) in the route "smtp://h?sigv4=1"',
   );
+  assert.equal(fault('h?type=aaaa'), 'the type of the route "h?type=aaaa" is neither a nor mx');
+  assert.equal(fault('h?ttl=soon'), 'the ttl of the route "h?ttl=soon" is not a number of seconds');
+  assert.equal(fault('[fe80::1%eth0]'), '"[fe80::1%eth0]" is no host name and no address');
+  assert.equal(fault('xfer://[relay.internal]'), '"[relay.internal]" is no host name and no address');
 });
 
 test('a route is logged without its parameters', () => {

@@ -222,14 +222,94 @@ test('without a configuration the defaults hold', () => {
     maxRetryIntervalSeconds: 14_400,
     maxRetries: 'none',
     messageExpirationSeconds: 432_000,
-    ehloHostname: undefined,
+    routes: [],
     remoteSmtpPort: 25,
+    skipHosts: [],
+    ehloHostname: undefined,
     maxOutboundConnections: 32,
     maxDeliveriesPerConnection: 0,
-    tls: 'ifavailable',
+    idleTimeoutSeconds: 5,
     connectTimeoutSeconds: 30,
+    ehloTimeoutSeconds: 300,
+    mailfromTimeoutSeconds: 300,
+    rcpttoTimeoutSeconds: 300,
+    bodyTimeoutSeconds: 600,
+    rsetTimeoutSeconds: 30,
+    tls: 'ifavailable',
+    tlsVerify: 'no',
+    tlsCa: undefined,
+    enableMtaSts: true,
     bareNewlines: 'refuse',
+    eightBitMail: 'refuse',
+    generateBounces: true,
+    generateDelayDsn: false,
+    delayDsnRetryIntervalSeconds: 3_600,
+    delayDsnMaxRetryIntervalSeconds: 0,
+    bouncesInlineOriginal: 'headers',
+    mailerDaemon: undefined,
+    replyClasses: undefined,
   });
+});
+
+test('a domain has its own routes, TLS, timeouts and reports', () => {
+  const configuration = load(`
+Reply_Classes = "classes.json"
+Skip_Hosts = ( "192.0.2.0/24" "2001:db8::1" )
+Mailerdaemon = "mailer-daemon@example.com"
+Domain bank.example {
+  TLS = "required"
+  tls_verify = host
+  TLS_Ca = "/etc/ssl/bank.pem"
+  Enable_MTA_STS = false
+  Eight_Bit_Mail = "convert"
+  EHLO_Timeout = 31  Mailfrom_Timeout = 32  Rcptto_Timeout = 33  Body_Timeout = 34  RSET_Timeout = 35
+  Idle_Timeout = 0
+  Generate_Bounces = false  Generate_Delay_DSN = true
+  Delay_DSN_Retry_Interval = 7200  Delay_DSN_Max_Retry_Interval = 43200
+  Bounces_Inline_Original = "all"
+  Routes = ( "xfer://10.0.0.1" "smtp://relay.bank.example?port=587&pref=10" "__mx__" )
+}`);
+  const settings = deliverySettings(configuration, { domain: 'Bank.example.' });
+  const { skipHosts, routes, ...others } = settings;
+  assert.deepEqual(others, {
+    retryIntervalSeconds: 300,
+    maxRetryIntervalSeconds: 14_400,
+    maxRetries: 'none',
+    messageExpirationSeconds: 432_000,
+    remoteSmtpPort: 25,
+    ehloHostname: undefined,
+    maxOutboundConnections: 32,
+    maxDeliveriesPerConnection: 0,
+    idleTimeoutSeconds: 0,
+    connectTimeoutSeconds: 30,
+    ehloTimeoutSeconds: 31,
+    mailfromTimeoutSeconds: 32,
+    rcpttoTimeoutSeconds: 33,
+    bodyTimeoutSeconds: 34,
+    rsetTimeoutSeconds: 35,
+    tls: 'required',
+    tlsVerify: 'host',
+    tlsCa: '/etc/ssl/bank.pem',
+    enableMtaSts: false,
+    bareNewlines: 'refuse',
+    eightBitMail: 'convert',
+    generateBounces: false,
+    generateDelayDsn: true,
+    delayDsnRetryIntervalSeconds: 7_200,
+    delayDsnMaxRetryIntervalSeconds: 43_200,
+    bouncesInlineOriginal: 'all',
+    mailerDaemon: 'mailer-daemon@example.com',
+    replyClasses: 'classes.json',
+  });
+  assert.deepEqual(
+    skipHosts.map((network) => network.text),
+    ['192.0.2.0/24', '2001:db8::1'],
+  );
+  assert.deepEqual(routes, [
+    { scheme: 'smtp', target: { kind: 'host', host: 'relay.bank.example' }, port: 587, pref: 10 },
+    { scheme: 'smtp', target: { kind: 'own-mx' }, port: undefined, pref: undefined },
+  ]);
+  assert.equal(deliverySettings(configuration, { domain: 'other.example' }).tls, 'ifavailable');
 });
 
 test('an included file is read where it is included, and its faults name it', () => {
