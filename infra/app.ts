@@ -8,6 +8,8 @@ import { DelayXferStack } from './stack.ts';
 const app = new App();
 const result = readParameters(app.node.getAllContext());
 if (result.ok) {
+  for (const warning of result.parameters.configuration?.warnings ?? [])
+    console.error(`delay-xfer: ${warning}`);
   new DelayXferStack(app, 'delay-xfer', { parameters: result.parameters });
 } else {
   console.error(`delay-xfer: the stack's parameters have faults:\n  ${result.faults.join('\n  ')}`);

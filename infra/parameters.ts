@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { nearestName } from '../shared/config/nearest.ts';
+import { type ConfigurationBundle, readConfigurationBundle } from './configuration.ts';
 
 export interface StackParameters {
   /** Who may hand mail over: callers signed with AWS credentials, or Basic credentials kept in a secret. */
@@ -12,6 +13,8 @@ export interface StackParameters {
   readonly network: 'vpc' | 'none';
   /** What deliver says in EHLO. Absent: the fixed address as a literal (RFC 5321 §4.1.3). */
   readonly ehloHostname: string | undefined;
+  /** A configuration file for the receiving side, in the language of both sides. */
+  readonly configuration: ConfigurationBundle | undefined;
   /** Our name in the Received header. Absent: as `ehloHostname`. */
   readonly traceHost: string | undefined;
   /** Concurrency set aside for receive (and 1 for release); `none` for accounts whose whole quota is small. */
@@ -44,11 +47,19 @@ export function readParameters(context: Readonly<Record<string, unknown>>): Para
   if (given['network'] === 'none' && given['ehloHostname'] === undefined) {
     faults.push('ehloHostname: required with network=none, which has no fixed address to say instead');
   }
-  if (!parsed.success || faults.length > 0) return { ok: false, faults };
+  const file = given['configuration'];
+  const read = typeof file === 'string' && file !== '' ? readConfigurationBundle(file) : undefined;
+  if (read?.ok === false) faults.push(...read.faults.map((fault) => `configuration: ${fault}`));
+  if (!parsed.success || read?.ok === false || faults.length > 0) return { ok: false, faults };
   const { ehloHostname, traceHost, ...rest } = parsed.data;
   return {
     ok: true,
-    parameters: Object.freeze({ ...rest, ehloHostname, traceHost: traceHost ?? ehloHostname }),
+    parameters: Object.freeze({
+      ...rest,
+      ehloHostname,
+      traceHost: traceHost ?? ehloHostname,
+      configuration: read?.bundle,
+    }),
   };
 }
 
@@ -90,6 +101,7 @@ const RESERVED = 'must be none or a whole number from 1 to 1000';
 const schema = z.object({
   authentication: z.enum(['iam', 'basic'], 'must be iam or basic').default('iam'),
   network: z.enum(['vpc', 'none'], 'must be vpc or none').default('vpc'),
+  configuration: z.string().min(1, 'must be the path of a file').optional(),
   ehloHostname: hostname,
   traceHost: hostname,
   reservedConcurrency: z.union([z.literal('none'), wholeNumber(1, 1_000, RESERVED)], RESERVED).default(100),

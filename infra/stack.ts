@@ -36,7 +36,7 @@ export class DelayXferStack extends Stack {
     if (ehloHostname === undefined || traceHost === undefined) {
       throw new Error('without a network there is no address to name ourselves by: set ehloHostname');
     }
-    const shared = { stores, timers, removalPolicy };
+    const shared = { stores, timers, removalPolicy, configuration: parameters.configuration };
 
     const receive = new Receive(this, 'Receive', {
       shared,

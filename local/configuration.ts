@@ -2,20 +2,18 @@
 // from them. Where the files name no receiver for the sending side, mail goes to this stack's own API.
 // Throws `ConfigurationFaults`.
 
-import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { dirname, resolve } from 'node:path';
 import { SMTP_TIMEOUTS } from '../functions/deliver/egress.ts';
 import type { Configuration } from '../shared/config/configuration.ts';
 import { httpListens } from '../shared/config/delivery-settings.ts';
 import { evaluate, findSetting } from '../shared/config/evaluate.ts';
-import { type Fault, formatFault } from '../shared/config/fault.ts';
+import { formatFault } from '../shared/config/fault.ts';
 import type { SourceFile } from '../shared/config/lexer.ts';
 import { formatListen, listenAddresses, narrowedText } from '../shared/config/listen.ts';
 import { loadConfiguration } from '../shared/config/load.ts';
 import { isLoopback, type Network } from '../shared/config/networks.ts';
 import { OPTIONS } from '../shared/config/options.ts';
-import { checkReceiving } from '../shared/config/receiving.ts';
+import { readInclude, readReceivingFiles } from '../shared/files/configuration-files.ts';
 import type { ApiPlaces } from './stack.ts';
 
 export class ConfigurationFaults extends Error {
@@ -25,33 +23,18 @@ export class ConfigurationFaults extends Error {
 export interface LoadedConfiguration {
   readonly files: readonly SourceFile[];
   readonly configuration: Configuration;
+  /** The text of every file that an option names, by path. */
+  readonly named: ReadonlyMap<string, string>;
   /** What has no effect, one line each. */
   readonly warnings: readonly string[];
 }
 
 export function readConfiguration(paths: readonly string[]): LoadedConfiguration {
-  const files: SourceFile[] = [];
-  const unreadable: string[] = [];
-  for (const path of paths) {
-    try {
-      files.push({ path, text: readFileSync(path, 'utf8') });
-    } catch (error) {
-      unreadable.push(error instanceof Error ? error.message : String(error));
-    }
-  }
-  const result = loadConfiguration(files, readInclude);
-  const receiving = result.ok
-    ? checkReceiving(result.configuration)
-    : { faults: result.faults, warnings: [] };
-  if (unreadable.length > 0 || receiving.faults.length > 0 || !result.ok)
-    throw new ConfigurationFaults([...unreadable, ...receiving.faults.map(formatFault)].join('\n'));
-  const { configuration } = result;
-  const warnings = [...result.warnings, ...receiving.warnings, ...shortenedTimeout(configuration)];
-  return {
-    files,
-    configuration,
-    warnings: warnings.map(({ place, message }) => `${place.file}:${place.line}: ${message}`),
-  };
+  const result = readReceivingFiles(paths);
+  if (!result.ok) throw new ConfigurationFaults(result.faults.join('\n'));
+  const { files, configuration, named } = result;
+  const warnings = [...result.warnings, ...shortenedTimeout(configuration)];
+  return { files, configuration, named, warnings };
 }
 
 /**
@@ -143,19 +126,12 @@ function admits(relayHosts: readonly Network[], address: string): boolean {
   return isLoopback(address) || relayHosts.some((network) => network.contains(address));
 }
 
-function readInclude(path: string, includedFrom: string): SourceFile | undefined {
-  const found = resolve(dirname(includedFrom), path);
-  try {
-    return { path: found, text: readFileSync(found, 'utf8') };
-  } catch {
-    return undefined;
-  }
-}
-
-function shortenedTimeout(configuration: Configuration): readonly Fault[] {
+function shortenedTimeout(configuration: Configuration): readonly string[] {
   const setting = findSetting(configuration, OPTIONS.Connect_Timeout, {});
   const longestSeconds = SMTP_TIMEOUTS.openingMs / 1_000;
   if (setting === undefined || evaluate(configuration, OPTIONS.Connect_Timeout) <= longestSeconds) return [];
-  const message = `${setting.option.name} is cut to ${longestSeconds} s, which a session has to open in all`;
-  return [{ place: setting.place, message }];
+  const { place, option } = setting;
+  return [
+    `${place.file}:${place.line}: ${option.name} is cut to ${longestSeconds} s, which a session has to open in all`,
+  ];
 }

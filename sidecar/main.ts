@@ -1,15 +1,11 @@
 // The sidecar as a program: `node sidecar/main.ts --config FILE`. Exit status 0 after SIGTERM or SIGINT, 64 for a
 // wrong command line, 78 for a configuration that cannot be used, 1 for anything else (as sysexits.h has them).
 
-import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Configuration } from '../shared/config/configuration.ts';
-import { formatFault } from '../shared/config/fault.ts';
-import type { SourceFile } from '../shared/config/lexer.ts';
 import { formatListen, type ListenAddress, parseListen } from '../shared/config/listen.ts';
-import { loadConfiguration } from '../shared/config/load.ts';
 import { formatXferRoute } from '../shared/config/routes.ts';
+import { readConfigurationFiles } from '../shared/files/configuration-files.ts';
 import type { SidecarRecord } from './log.ts';
 import type { AwsCredentials } from './signature.ts';
 import { checkSidecar, type Sidecar, SidecarStartError, startSidecar } from './start.ts';
@@ -84,39 +80,13 @@ function readArguments(args: readonly string[]): Arguments | 'help' {
 }
 
 function readConfiguration(paths: readonly string[]): Configuration {
-  const files: SourceFile[] = [];
-  const unreadable: string[] = [];
-  for (const path of paths) {
-    try {
-      files.push({ path, text: readFileSync(path, 'utf8') });
-    } catch (error) {
-      unreadable.push(messageOf(error));
-    }
-  }
-  const result = loadConfiguration(files, readInclude);
-  const faults = result.ok ? [] : result.faults.map(formatFault);
-  if (unreadable.length > 0 || !result.ok) return fail(EX_CONFIG, [...unreadable, ...faults].join('\n'));
-  for (const warning of result.warnings) {
-    const { place, message } = warning;
-    const text = `${place.file}:${place.line}: ${message}`;
-    writeLine({
-      type: 'Notice',
-      timestamp: Date.now() / 1000,
-      level: 'warn',
-      code: 'configuration',
-      message: text,
-    });
+  const result = readConfigurationFiles(paths);
+  if (!result.ok) return fail(EX_CONFIG, result.faults.join('\n'));
+  for (const message of result.warnings) {
+    const timestamp = Date.now() / 1000;
+    writeLine({ type: 'Notice', timestamp, level: 'warn', code: 'configuration', message });
   }
   return result.configuration;
-}
-
-function readInclude(path: string, includedFrom: string): SourceFile | undefined {
-  const found = resolve(dirname(includedFrom), path);
-  try {
-    return { path: found, text: readFileSync(found, 'utf8') };
-  } catch {
-    return undefined;
-  }
 }
 
 // Loaded at the first signature: most sidecars sign nothing.

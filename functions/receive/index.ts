@@ -7,9 +7,11 @@ import { required } from '../../shared/aws/environment.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { createClients, createStores } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { deliverySettings } from '../../shared/config/delivery-settings.ts';
+import { DEFAULT_TEMPO, withRetrySettings } from '../../shared/queue/tempo.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
+import { deployedConfiguration } from '../configuration.ts';
 import { type Authentication, createReceiveHandler } from './handler.ts';
 
 const environment = required(process.env, [
@@ -26,15 +28,18 @@ const names = {
   queueUrl: environment('TIMERS_QUEUE_URL'),
 };
 
+const settings = deliverySettings(deployedConfiguration(process.env).configuration);
+const tempo = withRetrySettings(DEFAULT_TEMPO, settings);
+
 export const handler = createReceiveHandler({
-  ...createStores(createClients(), names, { clock: systemClock, tempo: DEFAULT_TEMPO }),
+  ...createStores(createClients(), names, { clock: systemClock, tempo }),
   authentication: await readAuthentication(environment('AUTHENTICATION')),
-  bareNewlines: 'refuse',
+  bareNewlines: settings.bareNewlines,
   clock: systemClock,
   limits: QUEUE_LIMITS,
   log: createJsonLog((line) => process.stdout.write(line), Date.now),
   random: systemRandom,
-  tempo: DEFAULT_TEMPO,
+  tempo,
   traceHost: environment('TRACE_HOST'),
   transferLimits: DEFAULT_LIMITS,
 });

@@ -36,6 +36,7 @@ export class Deliver extends Construct {
       timeoutSeconds: DELIVER_TIMEOUT_SECONDS,
       memoryMb: MEMORY_MB,
       wakesDeliver: true,
+      configured: true,
       environment: { EHLO_HOSTNAME: props.ehloHostname },
       ...(network === undefined ? {} : { vpc: network.vpc }),
     });

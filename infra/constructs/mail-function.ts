@@ -2,6 +2,7 @@
 // that ends, an alarm for runs that fail, and the names of the stores in the environment. The role may write to its own log group and do
 // nothing else; the file of each function adds what that function may do.
 
+import { join } from 'node:path/posix';
 import { AssetHashType, DockerImage, Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import { Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IVpc } from 'aws-cdk-lib/aws-ec2';
@@ -16,9 +17,13 @@ import {
 import { type ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { bundleFunction, type FunctionName, functionFolder } from '../bundle.ts';
+import { type ConfigurationBundle, writeConfiguration } from '../configuration.ts';
 import { alarmAboveZero } from './alarm.ts';
 import type { Stores } from './stores.ts';
 import type { Timers } from './timers.ts';
+
+/** Within the asset, which Lambda unpacks at LAMBDA_TASK_ROOT. */
+const CONFIGURATION_FOLDER = 'configuration';
 
 export const LOG_RETENTION = RetentionDays.ONE_MONTH;
 
@@ -29,6 +34,8 @@ export interface SharedProps {
   readonly stores: Stores;
   readonly timers: Timers;
   readonly removalPolicy: RemovalPolicy;
+  /** Goes into the assets of the functions that ask for it. */
+  readonly configuration: ConfigurationBundle | undefined;
 }
 
 export interface MailFunctionProps {
@@ -42,6 +49,7 @@ export interface MailFunctionProps {
   readonly reservedConcurrency?: number;
   /** Sends later timers to the queue that wakes deliver: retries are a loop on purpose. */
   readonly wakesDeliver?: boolean;
+  readonly configured?: boolean;
   readonly vpc?: IVpc;
 }
 
@@ -53,6 +61,7 @@ export class MailFunction extends Construct {
   constructor(scope: Construct, id: string, props: MailFunctionProps) {
     super(scope, id);
     const { stores, timers, removalPolicy } = props.shared;
+    const configuration = props.configured === true ? props.shared.configuration : undefined;
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     const logGroup = new LogGroup(this, 'Log', { retention: LOG_RETENTION, removalPolicy });
     this.log = logGroup;
@@ -64,7 +73,7 @@ export class MailFunction extends Construct {
       description: props.description,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
-      code: bundledCode(props.name),
+      code: bundledCode(props.name, configuration),
       handler: 'index.handler',
       role: this.role,
       logGroup,
@@ -74,6 +83,9 @@ export class MailFunction extends Construct {
         TABLE_NAME: stores.table.tableName,
         SPOOL_BUCKET: stores.bucket.bucketName,
         TIMERS_QUEUE_URL: timers.queue.queueUrl,
+        ...(configuration === undefined
+          ? {}
+          : { CONFIGURATION_FILE: join(CONFIGURATION_FOLDER, configuration.main) }),
         ...props.environment,
       },
       ...(props.reservedConcurrency === undefined
@@ -126,7 +138,7 @@ const NETWORK_INTERFACE_ACTIONS = [
 ] as const;
 
 /** Bundled in this process, without Docker; named by its content, so that the same code deploys as no change. */
-function bundledCode(name: FunctionName): Code {
+function bundledCode(name: FunctionName, configuration: ConfigurationBundle | undefined): Code {
   return Code.fromAsset(functionFolder(name), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
@@ -134,6 +146,8 @@ function bundledCode(name: FunctionName): Code {
       local: {
         tryBundle(folder) {
           bundleFunction(name, folder);
+          if (configuration !== undefined)
+            writeConfiguration(configuration, join(folder, CONFIGURATION_FOLDER));
           return true;
         },
       },

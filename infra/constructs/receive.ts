@@ -48,6 +48,7 @@ export class Receive extends Construct {
       description: 'Takes transfers over HTTP: spool, ledger, timers, then a verdict for each message.',
       timeoutSeconds: RECEIVE_TIMEOUT_SECONDS,
       memoryMb: MEMORY_MB,
+      configured: true,
       environment: {
         TRACE_HOST: traceHost,
         AUTHENTICATION: authentication,

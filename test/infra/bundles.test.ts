@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { FUNCTIONS } from '../../infra/bundle.ts';
-import { assembled, object, only } from './synthesized.ts';
+import { assembled, object, only, type Properties } from './synthesized.ts';
 
 const MAX_BUNDLE_BYTES = 700 * 1_024;
 
@@ -16,8 +17,7 @@ const { folder, template } = assembled();
 for (const name of FUNCTIONS) {
   test(`the bundle of ${name} loads alone and exports its handler`, (t) => {
     const properties = only(template, 'AWS::Lambda::Function', `${name[0]?.toUpperCase()}${name.slice(1)}`);
-    const key = String(object(properties['Code'])['S3Key']);
-    const bundle = join(folder, `asset.${key.replace('.zip', '')}`);
+    const bundle = assetOf(folder, properties);
     assert.deepEqual(readdirSync(bundle), ['index.mjs']);
 
     const sizeBytes = statSync(join(bundle, 'index.mjs')).size;
@@ -30,10 +30,36 @@ for (const name of FUNCTIONS) {
   });
 }
 
+test('a configuration is deployed beside the code that reads it, as it is written', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'delay-xfer-configured-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const text = 'Message_Expiration = 172800\n';
+  writeFileSync(join(folder, 'mine.conf'), text);
+  const configured = assembled({ configuration: join(folder, 'mine.conf') });
+  for (const name of ['Receive', 'Deliver']) {
+    const properties = only(configured.template, 'AWS::Lambda::Function', name);
+    const bundle = assetOf(configured.folder, properties);
+    assert.equal(readFileSync(join(bundle, 'configuration', 'mine.conf'), 'utf8'), text);
+    const variables = object(object(properties['Environment'])['Variables']);
+    assert.equal(variables['CONFIGURATION_FILE'], 'configuration/mine.conf');
+    const { type } = load(bundle, Object.keys(variables), {
+      CONFIGURATION_FILE: 'configuration/mine.conf',
+      LAMBDA_TASK_ROOT: bundle,
+    });
+    assert.equal(type, 'function');
+  }
+});
+
+function assetOf(assembly: string, properties: Properties): string {
+  const key = String(object(properties['Code'])['S3Key']);
+  return join(assembly, `asset.${key.replace('.zip', '')}`);
+}
+
 /** In a process of its own, with the function's variables and nothing else of ours. */
 function load(
   bundle: string,
   variables: readonly string[],
+  more: Readonly<Record<string, string>> = {},
 ): { type: string; version: string; loadMs: number } {
   const program = `
     const start = performance.now();
@@ -46,6 +72,7 @@ function load(
     env: {
       AWS_REGION: 'eu-west-1',
       ...Object.fromEntries(variables.map((name) => [name, EXAMPLES[name] ?? name])),
+      ...more,
     },
   });
   return JSON.parse(output);

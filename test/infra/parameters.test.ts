@@ -1,7 +1,9 @@
 // The stack's parameters: defaults, what is read from the command line, and faults told all at once.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
 import { readParameters } from '../../infra/parameters.ts';
 
@@ -11,6 +13,7 @@ test('with nothing given, the stack is for AWS callers, behind NAT, and keeps it
     parameters: {
       authentication: 'iam',
       network: 'vpc',
+      configuration: undefined,
       ehloHostname: undefined,
       traceHost: undefined,
       reservedConcurrency: 100,
@@ -37,6 +40,7 @@ test('numbers arrive from the command line as text', () => {
         network: 'none',
         ehloHostname: 'out.example.com',
         traceHost: 'out.example.com',
+        configuration: undefined,
         reservedConcurrency: 20,
         maximumConcurrency: 1_000,
         removalPolicy: 'destroy',
@@ -95,4 +99,48 @@ test("CDK's own context, and all of cdk.json's, is let through", () => {
   const file: { context: Record<string, unknown> } = JSON.parse(readFileSync('cdk.json', 'utf8'));
   const flags = { '@aws-cdk/aws-iam:minimizePolicies': true, 'availability-zones:account=1:region=x': ['a'] };
   assert.equal(readParameters({ ...file.context, ...flags }).ok, true);
+});
+
+test('a configuration is read and checked with what it includes, and its faults are told with the others', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'delay-xfer-configuration-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'main.conf'), 'include "more.conf"\nMessage_Expiration = 172800\n');
+  writeFileSync(join(folder, 'more.conf'), 'Retry_Interval = 600\n');
+  const good = readParameters({ configuration: join(folder, 'main.conf') });
+  assert.ok(good.ok);
+  assert.deepEqual(
+    [good.parameters.configuration?.main, [...(good.parameters.configuration?.texts ?? [])]],
+    [
+      'main.conf',
+      [
+        ['main.conf', 'include "more.conf"\nMessage_Expiration = 172800\n'],
+        ['more.conf', 'Retry_Interval = 600\n'],
+      ],
+    ],
+  );
+
+  writeFileSync(join(folder, 'main.conf'), 'Message_Expiraton = 1\n');
+  const bad = readParameters({ configuration: join(folder, 'main.conf'), network: 'wan' });
+  assert.ok(!bad.ok);
+  assert.deepEqual(
+    bad.faults.map((fault) => fault.replaceAll(folder, 'FOLDER')),
+    [
+      'network: must be vpc or none, not "wan"',
+      'configuration: FOLDER/main.conf:1:1: unknown option "Message_Expiraton"; did you mean Message_Expiration?\n    Message_Expiraton = 1\n    ^^^^^^^^^^^^^^^^^',
+    ],
+  );
+});
+
+test('a file outside of the folder of its configuration cannot be deployed, and is named', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'delay-xfer-configuration-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, 'here'));
+  writeFileSync(join(folder, 'here', 'main.conf'), 'include "../more.conf"\n');
+  writeFileSync(join(folder, 'more.conf'), 'Retry_Interval = 600\n');
+  const result = readParameters({ configuration: join(folder, 'here', 'main.conf') });
+  assert.ok(!result.ok);
+  assert.match(
+    result.faults.join(),
+    /configuration: \.\.\/more\.conf is outside of the folder of .*put it there/,
+  );
 });
