@@ -5,9 +5,13 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { SQSClient, type SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { Clock, ContentUsers, DueIndex, Ledger, Spool, Timers } from '../queue/ports.ts';
 import type { Tempo } from '../queue/tempo.ts';
+import type { PolicyStore } from '../routing/sts-cache.ts';
+import type { PeerMemory } from '../smtp/client.ts';
 import { createDynamoContentUsers } from './dynamo-content-users.ts';
 import { createDynamoDueIndex } from './dynamo-due-index.ts';
 import { createDynamoLedger } from './dynamo-ledger.ts';
+import { createDynamoPeerMemory } from './dynamo-peer-memory.ts';
+import { createDynamoPolicies } from './dynamo-policies.ts';
 import { createS3Spool } from './s3-spool.ts';
 import { createSqsTimers } from './sqs-timers.ts';
 
@@ -118,5 +122,23 @@ export function createStores(
     due: createDynamoDueIndex(dynamo),
     spool: createS3Spool({ client: clients.s3, bucket: names.bucket }),
     timers: createSqsTimers({ client: clients.sqs, queueUrl: names.queueUrl, clock }),
+  };
+}
+
+/** What invocations of deliver share about destinations, in the ledger's table. */
+export interface DestinationStores {
+  readonly policies: PolicyStore;
+  /** Not cached: it belongs behind a memory of this process. */
+  readonly peers: PeerMemory;
+}
+
+export function createDestinationStores(
+  { dynamodb }: Pick<Clients, 'dynamodb'>,
+  { table }: Pick<StoreNames, 'table'>,
+  options: { readonly clock: Clock; readonly onFailure?: (error: unknown) => void },
+): DestinationStores {
+  return {
+    policies: createDynamoPolicies({ client: dynamodb, table }),
+    peers: createDynamoPeerMemory({ client: dynamodb, table, ...options }),
   };
 }

@@ -72,6 +72,8 @@ export type NoticeCode =
   | 'orphan-removed'
   | 'release-summary'
   | 'bad-credentials'
+  | 'sts-policy-failed'
+  | 'tls-results'
   | 'bug';
 
 export interface Log {
