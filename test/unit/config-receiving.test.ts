@@ -14,53 +14,70 @@ function check(text: string): { readonly faults: string[]; readonly warnings: st
   return { faults: lines(faults), warnings: lines(warnings) };
 }
 
-test('mail that must not leave in clear does not, since TLS cannot be required of one domain', () => {
-  const fault =
-    'TLS cannot be required of one domain or binding yet, and its mail would leave in clear; ' +
-    'write TLS = "required" at the top of a file, for all mail';
-  const { faults } = check(`TLS = "required"
-Domain bank.test { TLS = "Required" }
-Domain "/[.]test$/" { TLS = "required" }
-Binding b {
+test('where mail of a domain goes, and under which TLS, is decided by its stanza', () => {
+  assert.deepEqual(
+    check(`TLS = "required"
+Domain bank.test { TLS = "Required" TLS_Verify = host TLS_CA = "bank.pem" Enable_MTA_STS = no }
+Domain "/[.]test$/" { Routes = ( "smtp://relay.test?port=587" "__mx__" ) }
+Domain other.test { TLS = "ifavailable" Remote_SMTP_Port = 26 Skip_Hosts = "192.0.2.1" }`),
+    { faults: [], warnings: [] },
+  );
+});
+
+test('mail of a binding does not leave in clear or for another place than told, since bindings have no part', () => {
+  const { faults } = check(`Binding b {
   TLS = "required"
   Domain bank.test { TLS = "required" }
+  Domain other.test { TLS = "ifavailable" }
 }
-Domain other.test { TLS = "ifavailable" }`);
+Binding c { Routes = "smtp://__mx__?port=587" }`);
+  const tls =
+    'TLS cannot be required of one binding yet, and its mail would leave in clear; ' +
+    'write TLS = "required" in a Domain stanza, or at the top of a file for all mail';
   assert.deepEqual(faults, [
-    `x.conf:2:20: ${fault}`,
-    `x.conf:3:23: ${fault}`,
-    `x.conf:5:3: ${fault}`,
-    `x.conf:6:22: ${fault}`,
+    `x.conf:2:3: ${tls}`,
+    `x.conf:3:22: ${tls}`,
+    'x.conf:6:13: a binding has no routes of its own yet, and its mail would go to the MX hosts of its domain instead; ' +
+      'write the routes in a Domain stanza, or at the top of a file',
   ]);
 });
 
-test('a global Delivery_Method does not excuse a domain from its own order', () => {
-  const { faults } = check('Delivery_Method = "delay_xfer"\nDomain bank.test { TLS = "required" }');
-  assert.equal(faults.length, 1);
-});
-
-test('mail that has a smarthost does not go to MX hosts instead', () => {
+test('who asks for certificates to be checked asks for TLS as well', () => {
   const fault =
-    'smtp:// routes are not followed yet, and mail would go to the MX hosts of its domain instead; take the route out';
-  const { faults } = check(`Routes = "smtp://relay.test"
-Domain a.test { Routes = ( "xfer://10.0.0.1" "smtp://relay.test" ) }
-Binding b { Routes = "smtp://__mx__?port=587" }`);
-  assert.deepEqual(faults, [`x.conf:1:1: ${fault}`, `x.conf:2:17: ${fault}`, `x.conf:3:13: ${fault}`]);
+    'certificates are checked only where TLS = "required"; elsewhere anybody can turn TLS off on the way; ' +
+    'write TLS = "required" beside it';
+  assert.deepEqual(check('TLS_Verify = "host"').faults, [`x.conf:1:1: ${fault}`]);
+  assert.deepEqual(check('TLS_Verify = "optional"').faults, []);
+  assert.deepEqual(check('TLS_Verify = "host"\nTLS = "required"').faults, []);
+  assert.deepEqual(
+    check(`Domain a.test { TLS_Verify = "ca" }
+Domain b.test { TLS = "ifavailable" TLS_Verify = "host" }
+Domain "/[.]c[.]test$/" { TLS = "required" }
+Domain one.c.test { TLS_Verify = "host" }
+Domain "/d/" { TLS_Verify = "host" }`).faults,
+    [`x.conf:1:17: ${fault}`, `x.conf:2:37: ${fault}`, `x.conf:5:16: ${fault}`],
+  );
+  // A domain may be excused from what holds for the others.
+  assert.deepEqual(
+    check('TLS = "required" TLS_Verify = "host" Domain old.test { TLS = "ifavailable" }').faults,
+    [],
+  );
 });
 
 test('what holds for all domains alike is warned of where it stands for one', () => {
   assert.deepEqual(
     check(`Max_Outbound_Connections = 3
-Domain a.test { Max_Outbound_Connections = 2  EHLO_Hostname = a.example.com }
+Domain a.test { Max_Outbound_Connections = 2  EHLO_Hostname = a.example.com  Body_Timeout = 9 }
 Binding b { Connect_Timeout = 5  Domain c.test { Remote_SMTP_Port = 26  TLS = no } }`),
     {
       faults: [],
       warnings: [
         'x.conf:2:17: Max_Outbound_Connections has an effect only at the top of a file yet',
         'x.conf:2:47: EHLO_Hostname has an effect only at the top of a file yet',
-        'x.conf:3:13: Connect_Timeout has an effect only at the top of a file yet',
-        'x.conf:3:50: Remote_SMTP_Port has an effect only at the top of a file yet',
-        'x.conf:3:73: TLS has an effect only at the top of a file yet',
+        'x.conf:2:78: Body_Timeout has an effect only at the top of a file yet',
+        'x.conf:3:13: Connect_Timeout has no effect in a Binding yet',
+        'x.conf:3:50: Remote_SMTP_Port has no effect in a Binding yet',
+        'x.conf:3:73: TLS has no effect in a Binding yet',
       ],
     },
   );
