@@ -37,6 +37,8 @@ export interface LogRecord {
     readonly content: string;
     readonly command: string | null;
   };
+  /** A `ReplyClassName`, or a name from an operator's rules: of Bounce, TransientFailure and Expiration. */
+  readonly bounce_classification?: string;
   readonly peer_address?: { readonly name: string; readonly addr: string };
   /** Epoch seconds. */
   readonly timestamp: number;
@@ -71,6 +73,8 @@ export type NoticeCode =
   | 'stragglers-wait'
   | 'orphan-removed'
   | 'release-summary'
+  | 'no-report'
+  | 'report-unpaid'
   | 'bad-credentials'
   | 'sts-policy-failed'
   | 'tls-results'
