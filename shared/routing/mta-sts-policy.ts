@@ -55,9 +55,9 @@ export function parseStsPolicy(text: string): ParsedPolicy {
 export function allowsHost(patterns: readonly string[], host: string): boolean {
   const name = domainToASCII(host.replace(/\.$/, '')).toLowerCase();
   if (name === '') return false;
-  const parent = name.slice(name.indexOf('.') + 1);
+  const dot = name.indexOf('.');
   return patterns.some((pattern) =>
-    pattern.startsWith('*.') ? name.includes('.') && parent === pattern.slice(2) : pattern === name,
+    pattern.startsWith('*.') ? dot > 0 && name.slice(dot + 1) === pattern.slice(2) : pattern === name,
   );
 }
 
