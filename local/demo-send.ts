@@ -6,8 +6,9 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { SMTP_TIMEOUTS } from '../functions/deliver/egress.ts';
 import type { SmtpSession } from '../shared/smtp/client.ts';
-import { createNodemailerClient } from '../shared/smtp/nodemailer-client.ts';
+import { createPeerMemory } from '../shared/smtp/peer-memory.ts';
 import { formatReply } from '../shared/smtp/reply.ts';
+import { createSmtpClient } from '../shared/smtp/smtp-client.ts';
 import { FRAMES_CONTENT_TYPE, formatFrames, headerFields } from '../shared/xfer/frame-format.ts';
 import { KUMOMTA_PATH } from '../shared/xfer/kumo.ts';
 import type { XferHeader } from '../shared/xfer/message.ts';
@@ -23,7 +24,7 @@ const WITHDRAWN_DUE_MS = 3_600_000;
 
 /** One connection after another is not needed: sessions are the caller's. */
 export async function openSession({ smtp }: DemoTargets): Promise<SmtpSession> {
-  const opened = await createNodemailerClient({ nowMs: Date.now }).open({
+  const opened = await createSmtpClient({ memory: createPeerMemory({ nowMs: Date.now }) }).open({
     host: 'localhost',
     address: smtp.address,
     port: smtp.port,

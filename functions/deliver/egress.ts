@@ -3,25 +3,33 @@
 
 import type { Clock, Random } from '../../shared/queue/ports.ts';
 import type { Egress } from '../../shared/queue/site-run.ts';
+import { createTlsResults } from '../../shared/records/tls-results.ts';
 import { createAddressPolicy } from '../../shared/routing/address-policy.ts';
 import { createDnsCache } from '../../shared/routing/dns-cache.ts';
 import { createDnsResolver } from '../../shared/routing/dns-resolver.ts';
 import { createMxRouter } from '../../shared/routing/mx.ts';
 import type { Router } from '../../shared/routing/router.ts';
 import type { SmtpTimeouts, TlsDemand } from '../../shared/smtp/client.ts';
-import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
+import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
+import { createSmtpClient } from '../../shared/smtp/smtp-client.ts';
 
 /**
- * RFC 5321 §4.5.3.2; connecting is ours (Connect_Timeout), the RFC names none. The opening is shorter than the 5
+ * RFC 5321 §4.5.3.2; connecting (Connect_Timeout), TLS, RSET and QUIT are ours, the RFC names none. The opening is shorter than the 5
  * minutes that the RFC gives the greeting alone: an invocation has 15 for everything, and other hosts to ask.
  */
 export const SMTP_TIMEOUTS: SmtpTimeouts = {
   openingMs: 60_000,
   connectMs: 30_000,
   greetingMs: 300_000,
-  commandMs: 300_000,
+  ehloMs: 300_000,
+  tlsMs: 30_000,
+  mailMs: 300_000,
+  rcptMs: 300_000,
+  dataMs: 120_000,
   contentMs: 180_000,
   finalMs: 600_000,
+  rsetMs: 5_000,
+  quitMs: 3_000,
 };
 
 /** The resolver's own patience: a domain that does not answer is put off, not waited for. */
@@ -71,10 +79,11 @@ export function createEgress(
       ownNames: [settings.ehloName],
       maxHosts: MAX_HOSTS,
     }),
-    smtp: createNodemailerClient({ nowMs: world.clock.nowMs }),
+    smtp: createSmtpClient({ memory: createPeerMemory({ nowMs: world.clock.nowMs }) }),
     ehloName: settings.ehloName,
     timeouts: settings.timeouts ?? SMTP_TIMEOUTS,
     sessionsPerSite: settings.sessionsPerSite ?? SESSIONS_PER_SITE,
+    tlsResults: createTlsResults(),
     deliveriesPerSession: settings.deliveriesPerSession ?? DELIVERIES_PER_SESSION,
   };
 }

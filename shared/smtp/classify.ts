@@ -5,9 +5,19 @@
 import type { RecipientOutcome, Stage } from './client.ts';
 import { ownReply, type Reply, replyClass } from './reply.ts';
 
-/** Whether a reply lets the dialogue go on: 2xx does, and 3xx after DATA. */
+/** Whether a reply lets the dialogue go on: 3xx does after DATA, 2xx anywhere else. */
 export function letsGoOn(stage: Stage, reply: Reply): boolean {
-  return replyClass(reply) === 'positive' && (reply.code < 300 || stage === 'data');
+  return replyClass(reply) === 'positive' && reply.code >= 300 === (stage === 'data');
+}
+
+/**
+ * RFC 5321 §4.5.3.1.10: 452, and 552 from peers of old, when it speaks of the number of recipients; a full mailbox
+ * has the same code.
+ */
+export function isTooManyRecipients({ code, enhanced, text }: Reply): boolean {
+  if (code !== 452 && code !== 552) return false;
+  if (enhanced !== undefined && enhanced.slice(1) === '.5.3') return true;
+  return /too many/i.test(text) && /recipient|rcpt/i.test(text);
 }
 
 /** The outcome of a recipient whose fate this reply sealed. */
@@ -15,8 +25,10 @@ export function classify(stage: Stage, reply: Reply): RecipientOutcome {
   switch (replyClass(reply)) {
     case 'transient':
       return { kind: 'transient', stage, reply };
-    case 'permanent':
-      return { kind: isAboutSession(stage, reply) ? 'transient' : 'permanent', stage, reply };
+    case 'permanent': {
+      const isTransient = isAboutSession(stage, reply) || (stage === 'rcpt' && isTooManyRecipients(reply));
+      return { kind: isTransient ? 'transient' : 'permanent', stage, reply };
+    }
     case 'positive':
       if (stage === 'final' && letsGoOn(stage, reply)) return { kind: 'delivered', stage, reply };
       return { kind: 'transient', stage, reply: outOfTurn(reply) };

@@ -24,17 +24,29 @@ export type RecipientOutcome =
   /** The content was sent whole and no reply came: the peer may have it (RFC 1047). */
   | { readonly kind: 'uncertain'; readonly stage: Stage; readonly reply: Reply };
 
-/** Milliseconds; the defaults are RFC 5321 §4.5.3.2's, Connect_Timeout ours. */
+/** Milliseconds, each for one reply; the defaults are RFC 5321 §4.5.3.2's where it names one. */
 export interface SmtpTimeouts {
-  /** From the first packet to the reply to EHLO and the TLS handshake, altogether, whatever the others allow. */
+  /**
+   * From the first packet to the reply to EHLO and the TLS handshake, altogether, whatever the others allow; anew
+   * for the second connection, in clear, after a handshake that failed.
+   */
   readonly openingMs: number;
   readonly connectMs: number;
   readonly greetingMs: number;
-  readonly commandMs: number;
+  /** To EHLO, HELO and STARTTLS. */
+  readonly ehloMs: number;
+  /** The TLS handshake. */
+  readonly tlsMs: number;
+  readonly mailMs: number;
+  readonly rcptMs: number;
+  readonly dataMs: number;
   /** Between two pieces of content, RFC 5321 §4.5.3.2.5. */
   readonly contentMs: number;
   /** From the final dot to its reply, RFC 5321 §4.5.3.2.6. */
   readonly finalMs: number;
+  /** Nothing of value waits for it: the session is given up. */
+  readonly rsetMs: number;
+  readonly quitMs: number;
 }
 
 export interface SmtpTarget {
@@ -76,8 +88,10 @@ export type TlsResult =
   | 'validation-failure';
 
 /**
- * Content as it goes on the wire before dot-stuffing: exactly `sizeBytes`. `open` is called at most once per
- * transaction; what it gives is read to its end or its iterator is returned.
+ * Content as it goes on the wire before dot-stuffing: exactly `sizeBytes`. `open` is called when the peer asks for
+ * the content, and again when recipients whom it put off with "too many recipients" are named in a next transaction
+ * of the same `transact`; content that cannot be opened again throws, and they stay transient. What it gives is read
+ * to its end, or closed.
  */
 export interface SmtpContent {
   readonly sizeBytes: number;
@@ -97,7 +111,7 @@ export interface SmtpSession {
   readonly target: SmtpTarget;
   readonly tls: TlsFacts | undefined;
   readonly extensions: PeerExtensions;
-  /** False when the session must not carry another transaction. */
+  /** False when the session must not carry another transaction: it ended, or as many are under way as it takes. */
   readonly usable: boolean;
   /**
    * Resolves when one more transaction may be handed over, or the session is no longer usable. Before the first
@@ -106,7 +120,10 @@ export interface SmtpSession {
    * same write as the first one's final dot, and one that waits for its turn. Only one is ever in doubt.
    */
   ready(): Promise<void>;
-  /** One mail transaction, after those that were handed over before it. Never rejects. */
+  /**
+   * One mail transaction, after those that were handed over before it. Never rejects for anything that a peer does;
+   * handing over more than `ready` allowed is a bug of the caller, and rejects.
+   */
   transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult>;
   /** QUIT and close; never rejects, takes at most a few seconds. */
   quit(): Promise<void>;

@@ -7,7 +7,12 @@ import { clipText, ownReply, type Reply } from './reply.ts';
 
 /** One reply: its lines, or its text with lines ended by LF or CRLF. The last line may lack its end. */
 export function parseReply(reply: string | readonly string[]): Reply {
-  return readReply(reply) ?? ownReply(451, '4.5.0', `unintelligible reply: ${linesOf(reply).join('\n')}`);
+  return readReply(reply) ?? unintelligible(linesOf(reply));
+}
+
+/** A reply of ours that quotes what was no reply. */
+export function unintelligible(lines: readonly string[]): Reply {
+  return ownReply(451, '4.5.0', `unintelligible reply: ${lines.join('\n')}`);
 }
 
 /** The same, undefined for what is no reply: no code of 200 to 599, or lines whose codes differ. */

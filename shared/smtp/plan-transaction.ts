@@ -1,12 +1,14 @@
 // What a message asks of its next host, held against what that host offers, before a word of it is said:
 // recipients that cannot be sent there get their outcome here, the others get the address to speak.
 //
-// 8-bit content goes to a peer without 8BITMIME as it is, since changing it would break signatures and nearly
-// every peer takes it. A message that asked for SMTPUTF8 but needs it in no address goes without it.
+// 8-bit content is refused where the peer offers no 8BITMIME (RFC 6152 §3), since sending it as it is breaks the
+// peer's word and changing it breaks signatures. A message that asked for SMTPUTF8 but needs it in no address goes
+// without it to a peer that does not offer it.
 
 import { domainToASCII } from 'node:url';
 import type { Envelope } from '../message/envelope.ts';
 import type { RecipientOutcome } from './client.ts';
+import { isAscii } from './commands.ts';
 import type { PeerExtensions } from './ehlo.ts';
 import { ownReply, type Reply } from './reply.ts';
 
@@ -15,6 +17,8 @@ export interface TransactionPlan {
   readonly decided: readonly (RecipientOutcome | undefined)[];
   /** The reverse path as it is spoken. */
   readonly sender: string;
+  readonly sizeBytes: number;
+  readonly is8Bit: boolean;
   /** Positions in the envelope and addresses as they are spoken; empty when there is nobody to ask for. */
   readonly spoken: readonly { readonly position: number; readonly address: string }[];
 }
@@ -30,8 +34,11 @@ export function planTransaction(envelope: Envelope, sizeBytes: number, peer: Pee
   const refuseAll = (reply: Reply): TransactionPlan => ({
     decided: envelope.recipients.map(() => ({ kind: 'permanent', stage: 'mail', reply })),
     sender: envelope.sender,
+    sizeBytes,
+    is8Bit,
     spoken: [],
   });
+  const is8Bit = envelope.body === '8BITMIME';
   const { keywords, sizeLimitBytes } = peer.extensions;
 
   // RFC 8689 §4.2.1: the next host offers REQUIRETLS under verified TLS, or the message goes no further.
@@ -42,9 +49,17 @@ export function planTransaction(envelope: Envelope, sizeBytes: number, peer: Pee
     return refuseAll(ownReply(552, '5.3.4', `${peer.host} takes ${sizeLimitBytes} octets, not ${sizeBytes}`));
   }
 
+  // RFC 6152 §3; RFC 3463 X.6.3: conversion required but not supported.
+  if (is8Bit && !keywords.has('8BITMIME')) {
+    return refuseAll(ownReply(554, '5.6.3', `${peer.host} does not offer 8BITMIME, which the content needs`));
+  }
+
   const smtpUtf8 = keywords.has('SMTPUTF8');
   const sender = speak(envelope.sender, smtpUtf8);
   if (sender === undefined) return refuseAll(needsSmtpUtf8(peer.host, envelope.sender));
+  if (isUnspeakable(sender)) {
+    return { decided: envelope.recipients.map(() => NOT_SPOKEN), sender, sizeBytes, is8Bit, spoken: [] };
+  }
 
   const decided: (RecipientOutcome | undefined)[] = [];
   const spoken: { position: number; address: string }[] = [];
@@ -52,12 +67,27 @@ export function planTransaction(envelope: Envelope, sizeBytes: number, peer: Pee
     const address = speak(recipient.address, smtpUtf8);
     if (address === undefined) {
       decided.push({ kind: 'permanent', stage: 'rcpt', reply: needsSmtpUtf8(peer.host, recipient.address) });
+    } else if (isUnspeakable(address)) {
+      decided.push(NOT_SPOKEN);
     } else {
       decided.push(undefined);
       spoken.push({ position, address });
     }
   }
-  return { decided, sender, spoken };
+  return { decided, sender, sizeBytes, is8Bit, spoken };
+}
+
+/** Nobody's mail is bounced for it: intake lets no such address in, so that the fault is ours. */
+const NOT_SPOKEN: RecipientOutcome = {
+  kind: 'transient',
+  stage: 'mail',
+  reply: ownReply(451, '4.1.3', 'the address cannot be spoken'),
+};
+
+/** A control character would end the command, or begin another. */
+function isUnspeakable(address: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  return /[\0-\x1f\x7f]/.test(address);
 }
 
 /**
@@ -69,10 +99,6 @@ function speak(address: string, smtpUtf8: boolean): string | undefined {
   const at = address.lastIndexOf('@');
   const domain = domainToASCII(address.slice(at + 1));
   return isAscii(address.slice(0, at)) && domain !== '' ? `${address.slice(0, at)}@${domain}` : undefined;
-}
-
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text, 'utf8') === text.length;
 }
 
 /** RFC 6531 §4.2. */

@@ -1,9 +1,13 @@
-// Writes content and its final dot to a socket: dot-stuffed, otherwise octet for octet, one piece at a time,
-// so that memory holds one piece however slow the peer is. A source that fails, or that is longer or shorter
-// than announced, throws ContentError before the final dot has left, so the peer never takes a part of a
-// message for the whole.
+// Writes content and its final dot to a socket: dot-stuffed, otherwise octet for octet, never faster than the peer
+// reads and never held twice, so that memory holds one piece however large the message is. Pieces that are ready
+// in one turn leave in one write, and the last of them with the final dot and what may follow it.
+//
+// Invariant (I6, I7): a source that fails, or that is longer or shorter than announced, ends in `failed` before the
+// final dot is handed to the socket, so that no peer takes a part of a message for the whole. Enforced here and by
+// the session, which then destroys the socket; test: "content that cannot be read fails the transaction, and the
+// peer never sees its end" in test/dialogs/smtp-losses.test.ts.
 
-import { addAbortSignal, Readable, type Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import type { SmtpContent } from './client.ts';
 import { createDotStuffer } from './dot-stuffing.ts';
 
@@ -12,63 +16,115 @@ export class ContentError extends Error {
 }
 
 export interface ContentProgress {
-  /** A piece left. */
+  /** A piece was read, or left. */
   moved(): void;
-  /** The final dot is handed to the socket, with the last piece. */
-  finalDotSent(): void;
+  /** The final dot is about to be handed to the socket; what is returned leaves in the same write, behind it. */
+  finalDot(): Uint8Array | undefined;
   /** The final dot left. */
   finalDotLeft(): void;
+  /** No final dot was or will be sent. */
+  failed(error: ContentError): void;
 }
 
-/**
- * Resolves when the final dot left, or when the socket took no more: whoever listens to the socket learns of
- * its loss. Throws ContentError. The source is closed in any case, also when `stop` is aborted.
- */
-export async function sendContent(
-  content: SmtpContent,
-  socket: Writable,
-  progress: ContentProgress,
-  stop: AbortSignal,
-): Promise<void> {
+/** Octets handed to the socket at a time, so that each is stuffed, counted and timed by itself. */
+const SLICE_BYTES = 65_536;
+
+/** Begins to send; the function returned stops it and closes the source. Calls nothing after that. */
+export function sendContent(content: SmtpContent, socket: Writable, progress: ContentProgress): () => void {
   const stuffer = createDotStuffer();
-  let sizeBytes = 0;
-  /** The last piece waits for the next, so that the final dot shares its packet. */
-  let waiting: Uint8Array | undefined;
-  try {
-    const opened = await content.open();
-    const source = addAbortSignal(stop, opened instanceof Readable ? opened : Readable.from(opened));
-    for await (const piece of source) {
-      const octets = octetsOf(piece);
-      if (octets.length === 0) continue;
+  /** Ready to leave; the last piece waits for the next, so that the final dot shares its packet. */
+  let ready: Uint8Array[] = [];
+  let readyBytes = 0;
+  let held: Uint8Array | undefined;
+  let flushing: NodeJS.Immediate | undefined;
+  let source: AsyncIterable<Uint8Array> | undefined;
+  let iterator: AsyncIterator<Uint8Array> | undefined;
+  let isStopped = false;
+  let wake = (): void => {};
+
+  function flush(): void {
+    flushing = undefined;
+    if (isStopped || ready.length === 0) return;
+    socket.cork();
+    for (const piece of ready) socket.write(piece);
+    socket.uncork();
+    ready = [];
+    readyBytes = 0;
+  }
+
+  /** Lets the held piece go, and holds this one. */
+  async function offer(piece: Uint8Array): Promise<void> {
+    if (held !== undefined) {
+      ready.push(held);
+      readyBytes += held.length;
+      flushing ??= setImmediate(flush);
+    }
+    held = piece;
+    if (readyBytes >= SLICE_BYTES) flush();
+    while (socket.writableNeedDrain && !isStopped) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        socket.once('drain', resolve);
+      });
+      progress.moved();
+    }
+  }
+
+  async function send(): Promise<void> {
+    source = await content.open();
+    if (isStopped) return close();
+    iterator = source[Symbol.asyncIterator]();
+    let sizeBytes = 0;
+    for (;;) {
+      const next = await iterator.next();
+      if (isStopped) return;
+      if (next.done === true) break;
+      const octets = octetsOf(next.value);
       sizeBytes += octets.length;
       if (sizeBytes > content.sizeBytes) break;
-      if (waiting !== undefined && !(await written(socket, [waiting]))) return;
       progress.moved();
-      waiting = stuffer.push(octets);
+      for (let from = 0; from < octets.length; from += SLICE_BYTES) {
+        await offer(stuffer.push(octets.subarray(from, from + SLICE_BYTES)));
+        if (isStopped) return;
+      }
     }
-  } catch (cause) {
-    throw new ContentError('the content could not be read', { cause });
-  }
-  if (sizeBytes !== content.sizeBytes) {
-    throw new ContentError(`the content is not of the ${content.sizeBytes} octets that were announced`);
-  }
-  progress.finalDotSent();
-  if (await written(socket, waiting === undefined ? [stuffer.end()] : [waiting, stuffer.end()])) {
-    progress.finalDotLeft();
-  }
-}
-
-/** Whether the pieces left together; false when the socket is lost. */
-function written(socket: Writable, pieces: readonly Uint8Array[]): Promise<boolean> {
-  return new Promise((resolve) => {
-    const last = pieces.length - 1;
+    if (sizeBytes !== content.sizeBytes) {
+      throw new ContentError(`the content is not of the ${content.sizeBytes} octets that were announced`);
+    }
+    clearImmediate(flushing);
+    const behind = progress.finalDot();
     socket.cork();
-    for (const [i, piece] of pieces.entries()) {
-      if (i < last) socket.write(piece);
-      else socket.write(piece, (error) => resolve(error === null || error === undefined));
-    }
+    for (const piece of ready) socket.write(piece);
+    if (held !== undefined) socket.write(held);
+    socket.write(stuffer.end(), () => {
+      if (!isStopped) progress.finalDotLeft();
+    });
+    if (behind !== undefined) socket.write(behind);
     socket.uncork();
+  }
+
+  function close(): void {
+    if (source instanceof Readable) source.destroy();
+    else void Promise.resolve(iterator?.return?.()).catch(() => {});
+  }
+
+  send().catch((cause: unknown) => {
+    if (isStopped) return;
+    isStopped = true;
+    clearImmediate(flushing);
+    close();
+    progress.failed(
+      cause instanceof ContentError ? cause : new ContentError('the content could not be read', { cause }),
+    );
   });
+
+  return () => {
+    if (isStopped) return;
+    isStopped = true;
+    clearImmediate(flushing);
+    wake();
+    close();
+  };
 }
 
 function octetsOf(piece: unknown): Uint8Array {

@@ -1,7 +1,7 @@
 // From the replies of one transaction to the outcome of each recipient who was named in it. Pure: it knows
-// nothing of sockets, and any client that keeps its replies in order can use it.
+// nothing of sockets.
 
-import { classify, classifySilence, letsGoOn } from './classify.ts';
+import { classify, classifySilence, isTooManyRecipients, letsGoOn } from './classify.ts';
 import type { RecipientOutcome, Stage } from './client.ts';
 import type { Reply } from './reply.ts';
 
@@ -19,6 +19,13 @@ export interface TransactionRecord {
   readonly finalDotSent: boolean;
   /** Why no more replies came. */
   readonly silence: (stage: Stage) => Reply;
+  /**
+   * The commands left together. A peer that does not know one of them may have lost a part of them: 500 and 502 are
+   * transient then; said one at a time, they are the peer's word on the command.
+   */
+  readonly isPipelined?: boolean;
+  /** The peer's replies do not fit the commands: none of them is believed to be final. */
+  readonly isOutOfStep?: boolean;
 }
 
 /** One outcome per recipient, in the order in which they were named. */
@@ -29,16 +36,30 @@ export function settleTransaction(recipients: number, record: TransactionRecord)
   return Array.from({ length: recipients }, (_, position) => {
     if (mail !== undefined) return mail;
     const rcpt = rcptReplies[position];
-    if (rcpt === undefined) return unanswered(record, 'rcpt');
-    return letsGoOn('rcpt', rcpt.reply) ? message : classify('rcpt', rcpt.reply);
+    if (rcpt === undefined) return unnamedOrUnanswered(record, rcptReplies);
+    return letsGoOn('rcpt', rcpt.reply) ? message : judged(record, 'rcpt', rcpt.reply);
   });
+}
+
+/** One at a time, those behind the recipient who was one too many were not named: his is their reply as well. */
+function unnamedOrUnanswered(record: TransactionRecord, said: readonly StageReply[]): RecipientOutcome {
+  const last = said.at(-1);
+  const tooMany = record.isPipelined !== true && last !== undefined && isTooManyRecipients(last.reply);
+  return tooMany ? classify('rcpt', last.reply) : unanswered(record, 'rcpt');
+}
+
+function judged(record: TransactionRecord, stage: Stage, reply: Reply): RecipientOutcome {
+  const outcome = classify(stage, reply);
+  if (outcome.kind !== 'permanent') return outcome;
+  const isLost = record.isPipelined === true && (reply.code === 500 || reply.code === 502);
+  return record.isOutOfStep === true || isLost ? { ...outcome, kind: 'transient' } : outcome;
 }
 
 /** The outcome that the reply to a command, or its lack, gives; undefined when the dialogue went on. */
 function verdict(record: TransactionRecord, stage: Stage): RecipientOutcome | undefined {
   const said = record.replies.find((reply) => reply.stage === stage);
   if (said === undefined) return unanswered(record, stage);
-  return letsGoOn(stage, said.reply) ? undefined : classify(stage, said.reply);
+  return letsGoOn(stage, said.reply) ? undefined : judged(record, stage, said.reply);
 }
 
 /** A reply that came before the final dot is a refusal or nonsense, never an acceptance. */

@@ -52,22 +52,29 @@ test('SIZE 0 and SIZE without a number limit nothing', async () => {
   }
 });
 
-test('8-bit content is announced to a peer that offers 8BITMIME, and goes to any other as it is', async () => {
-  for (const [offer, mail] of [
-    ['8BITMIME', 'MAIL FROM:<alice@example.com> BODY=8BITMIME'],
-    ['ENHANCEDSTATUSCODES', 'MAIL FROM:<alice@example.com>'],
-  ] as const) {
-    const outcomes = await send(
-      `${greeted(offer)}
-       C: ${mail}
-       S: 250 Ok
-       C: RCPT TO:<bob@example.net>
-       S: 250 Ok
-       ${REST}`,
-      { ...letter('bob@example.net'), body: '8BITMIME' },
-    );
-    assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok']);
-  }
+test('8-bit content is announced to a peer that offers 8BITMIME', async () => {
+  const outcomes = await send(
+    `${greeted('8BITMIME')}
+     C: MAIL FROM:<alice@example.com> BODY=8BITMIME
+     S: 250 Ok
+     C: RCPT TO:<bob@example.net>
+     S: 250 Ok
+     ${REST}`,
+    { ...letter('bob@example.net'), body: '8BITMIME' },
+  );
+  assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok']);
+});
+
+test('8-bit content is refused for every recipient at a peer that does not offer 8BITMIME', async () => {
+  const outcomes = await send(
+    `${greeted('ENHANCEDSTATUSCODES')}
+     C: QUIT
+     S: 221 Bye`,
+    { ...letter('bob@example.net', 'carol@example.net'), body: '8BITMIME' },
+  );
+  const refused =
+    'permanent at mail: 554 5.6.3 mx.example.net does not offer 8BITMIME, which the content needs';
+  assert.deepEqual(outcomes, [refused, refused]);
 });
 
 test('an address in UTF-8 is spoken to a peer with SMTPUTF8', async () => {
@@ -144,25 +151,31 @@ test('DSN parameters go to a peer with DSN, in xtext', async () => {
   assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok']);
 });
 
-test('DSN parameters on which the recipients disagree are left off', async () => {
+test('each recipient has NOTIFY and ORCPT of its own', async () => {
   const outcomes = await send(
     `${greeted('DSN')}
      C: MAIL FROM:<alice@example.com>
      S: 250 Ok
-     C: RCPT TO:<bob@example.net> NOTIFY=NEVER
+     C: RCPT TO:<bob@example.net> NOTIFY=NEVER ORCPT=rfc822;rob@example.net
      S: 250 Ok
-     C: RCPT TO:<carol@example.net> NOTIFY=NEVER
+     C: RCPT TO:<carol@example.net> NOTIFY=FAILURE,SUCCESS
+     S: 250 Ok
+     C: RCPT TO:<dave@example.net> ORCPT=utf-8;d\\x{E4}v@example.net
+     S: 250 Ok
+     C: RCPT TO:<eve@example.net>
      S: 250 Ok
      ${REST}`,
     {
       ...letter(),
       recipients: [
         { address: 'bob@example.net', notify: ['NEVER'], orcpt: 'rfc822;rob@example.net' },
-        { address: 'carol@example.net', notify: ['NEVER'] },
+        { address: 'carol@example.net', notify: ['SUCCESS', 'FAILURE'] },
+        { address: 'dave@example.net', orcpt: 'utf-8;d\u00e4v@example.net' },
+        { address: 'eve@example.net' },
       ],
     },
   );
-  assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok', 'delivered at final: 250 2.0.0 Ok']);
+  assert.deepEqual(outcomes, Array(4).fill('delivered at final: 250 2.0.0 Ok'));
 });
 
 test('a peer without DSN gets no DSN parameters', async () => {
@@ -183,7 +196,20 @@ test('a peer without DSN gets no DSN parameters', async () => {
   assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok']);
 });
 
-test('an address that nodemailer cannot speak is postponed, and the others are served', async () => {
+test('angle brackets and blanks inside quotes are spoken as they are', async () => {
+  const outcomes = await send(
+    `${greeted()}
+     C: MAIL FROM:<alice@example.com>
+     S: 250 Ok
+     C: RCPT TO:<"<carol> c"@example.net>
+     S: 250 Ok
+     ${REST}`,
+    letter('"<carol> c"@example.net'),
+  );
+  assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok']);
+});
+
+test('an address with a control character is not spoken, and the others are served', async () => {
   const outcomes = await send(
     `${greeted()}
      C: MAIL FROM:<alice@example.com>
@@ -191,10 +217,10 @@ test('an address that nodemailer cannot speak is postponed, and the others are s
      C: RCPT TO:<bob@example.net>
      S: 250 Ok
      ${REST}`,
-    letter('"<carol>"@example.net', 'bob@example.net'),
+    letter('x>\r\nRSET\r\n<carol@example.net', 'bob@example.net'),
   );
   assert.deepEqual(outcomes, [
-    'transient at mail: 451 4.1.3 this client cannot speak the address',
+    'transient at mail: 451 4.1.3 the address cannot be spoken',
     'delivered at final: 250 2.0.0 Ok',
   ]);
 });

@@ -85,7 +85,7 @@ for (const [stage, script, timeout, expected] of [
   [
     'the reply to MAIL FROM',
     'silence',
-    'commandMs',
+    'mailMs',
     'transient at mail: 421 4.4.2 timed out while waiting for the reply to MAIL FROM',
   ],
   [
@@ -93,7 +93,7 @@ for (const [stage, script, timeout, expected] of [
     `C: MAIL FROM:<alice@example.com>
      S: 250-Ok
      silence`,
-    'commandMs',
+    'mailMs',
     'transient at mail: 421 4.4.2 timed out while waiting for the reply to MAIL FROM',
   ],
   [
@@ -101,14 +101,14 @@ for (const [stage, script, timeout, expected] of [
     `C: MAIL FROM:<alice@example.com>
      S: 250 Ok
      silence`,
-    'commandMs',
+    'rcptMs',
     'transient at rcpt: 421 4.4.2 timed out while waiting for the reply to RCPT TO',
   ],
   [
     'the reply to DATA',
     `${ENVELOPE}
      silence`,
-    'commandMs',
+    'dataMs',
     'transient at data: 421 4.4.2 timed out while waiting for the reply to DATA',
   ],
   [
@@ -203,7 +203,7 @@ test('a peer that answers slowly, but each time within the limit, is waited for'
     C: QUIT
     S: 221 Bye
   `);
-  const timeouts = { ...TIMEOUTS, commandMs: 400 };
+  const timeouts = { ...TIMEOUTS, mailMs: 400, rcptMs: 400, dataMs: 400 };
   assert.deepEqual(await sendTo(peer, { timeouts }), [
     'delivered at final: 250 2.0.0 Ok',
     'delivered at final: 250 2.0.0 Ok',

@@ -5,26 +5,35 @@ import { Readable } from 'node:stream';
 import type { Envelope } from '../../shared/message/envelope.ts';
 import type {
   RecipientOutcome,
+  SmtpClient,
   SmtpContent,
   SmtpSession,
   SmtpTarget,
+  SmtpTimeouts,
   TlsDemand,
   TransactionResult,
 } from '../../shared/smtp/client.ts';
-import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
+import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
 import { formatReply } from '../../shared/smtp/reply.ts';
+import { createSmtpClient } from '../../shared/smtp/smtp-client.ts';
 import type { ScriptedPeer } from './scripted-peer.ts';
 
 const LONG_MS = 60_000;
 
 /** Far beyond what a test may take: a timeout that matters is set by its test. */
-export const TIMEOUTS = {
-  connectMs: LONG_MS,
+export const TIMEOUTS: SmtpTimeouts = {
   openingMs: LONG_MS,
+  connectMs: LONG_MS,
   greetingMs: LONG_MS,
-  commandMs: LONG_MS,
+  ehloMs: LONG_MS,
+  tlsMs: LONG_MS,
+  mailMs: LONG_MS,
+  rcptMs: LONG_MS,
+  dataMs: LONG_MS,
   contentMs: LONG_MS,
   finalMs: LONG_MS,
+  rsetMs: LONG_MS,
+  quitMs: 3_000,
 };
 
 export const TLS = {
@@ -45,16 +54,21 @@ export function target(port: number, more: Partial<SmtpTarget> = {}): SmtpTarget
   };
 }
 
+/** A client that remembers nothing yet. */
+export function client(): SmtpClient {
+  return createSmtpClient({ memory: createPeerMemory({ nowMs: () => 0 }) });
+}
+
 /** Throws when the session does not open. */
 export async function open(peer: ScriptedPeer, more: Partial<SmtpTarget> = {}): Promise<SmtpSession> {
-  const outcome = await createNodemailerClient({ nowMs: () => 0 }).open(target(peer.port, more));
+  const outcome = await client().open(target(peer.port, more));
   if (outcome.kind !== 'opened') throw new Error(`${outcome.stage}: ${formatReply(outcome.reply)}`);
   return outcome.session;
 }
 
 /** The stage and reply of an opening that fails; throws when the session opens. */
 export async function openFailing(peer: ScriptedPeer, more: Partial<SmtpTarget> = {}): Promise<string> {
-  const outcome = await createNodemailerClient({ nowMs: () => 0 }).open(target(peer.port, more));
+  const outcome = await client().open(target(peer.port, more));
   if (outcome.kind !== 'failed') throw new Error('the session opened');
   return `${outcome.stage}: ${formatReply(outcome.reply)}`;
 }

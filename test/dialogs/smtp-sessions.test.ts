@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { createNodemailerClient } from '../../shared/smtp/nodemailer-client.ts';
 import { greeted, startScriptedPeer } from './scripted-peer.ts';
 import {
+  client,
   content,
   ENVELOPE,
   HELLO,
@@ -39,7 +39,7 @@ test('a refused connection, a silent and a rude greeting fail the opening', asyn
     'S: 421 4.7.0 Too many connections from you',
     'S: SSH-2.0-OpenSSH_9.6\n silence',
   );
-  const timeouts = { ...TIMEOUTS, greetingMs: 60, commandMs: 60 };
+  const timeouts = { ...TIMEOUTS, greetingMs: 60, ehloMs: 60 };
   assert.deepEqual(
     [
       await openFailing(peer, { timeouts }),
@@ -65,9 +65,8 @@ test('a refused connection, a silent and a rude greeting fail the opening', asyn
 });
 
 test('a source address or port that cannot be fails the opening instead of throwing', async () => {
-  const client = createNodemailerClient({ nowMs: () => 0 });
-  const badAddress = await client.open(target(25, { localAddress: 'not an address' }));
-  const badPort = await client.open(target(70_000));
+  const badAddress = await client().open(target(25, { localAddress: 'not an address' }));
+  const badPort = await client().open(target(70_000));
   assert.deepEqual([badAddress.kind, badPort.kind], ['failed', 'failed']);
 });
 

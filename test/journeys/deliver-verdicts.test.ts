@@ -216,13 +216,17 @@ test('8-bit content is announced with BODY=8BITMIME and arrives octet for octet'
   assert.equal(arrived(world, 'anyone@ok.test')[0], Buffer.from(content).toString('latin1'));
 });
 
-test('8-bit content goes as it is to a destination without 8BITMIME', async () => {
+test('8-bit content bounces at a destination without 8BITMIME, and 7-bit content goes there', async () => {
   await using world = await startWorld();
-  const content = 'Subject: 8 bit\r\n\r\nGr\u00fc\u00dfe\r\n';
-  await world.post(message('plain', ['anyone@plain.test'], { content }));
-  await world.deliver();
+  await world.post(
+    message('8bit', ['anyone@plain.test'], { content: 'Subject: 8 bit\r\n\r\nGr\u00fc\u00dfe\r\n' }),
+  );
+  await world.post(message('7bit', ['anyone@plain.test']));
+  assert.equal(await world.deliver(), 2);
+  assert.deepEqual(told(world, '8bit').slice(1), ['Bounce anyone@plain.test 554 mail 1']);
+  assert.deepEqual(told(world, '7bit').slice(1), ['Delivery anyone@plain.test 250 final 1']);
+  assert.equal(world.sink.received.length, 1);
   assert.equal(world.sink.received[0]?.parameters['BODY'], undefined);
-  assert.equal(arrived(world, 'anyone@plain.test')[0], Buffer.from(content).toString('latin1'));
 });
 
 test('a mailbox beyond US-ASCII is sent with SMTPUTF8; where it is not offered, the mailbox bounces', async () => {

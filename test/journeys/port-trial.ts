@@ -2,6 +2,7 @@
 // deliver and release at work. What went wrong is told by `port-judge.ts`.
 
 import type { Context, SQSEvent } from 'aws-lambda';
+import { SMTP_TIMEOUTS } from '../../functions/deliver/egress.ts';
 import { createDeliverHandler } from '../../functions/deliver/handler.ts';
 import { createReceiveHandler, type ReceiveEvent } from '../../functions/receive/handler.ts';
 import { createReleaseHandler } from '../../functions/release/handler.ts';
@@ -16,6 +17,7 @@ import type { LedgerItem } from '../../shared/queue/delivery.ts';
 import { shardOf } from '../../shared/queue/parking.ts';
 import type { Clock, DueIndex, Random } from '../../shared/queue/ports.ts';
 import type { LogRecord, Notice } from '../../shared/records/records.ts';
+import { createTlsResults } from '../../shared/records/tls-results.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
 import type { ReceivedTimer } from './port-memory.ts';
 import { seeded } from './port-orders.ts';
@@ -150,15 +152,9 @@ export function createTrial(
       ...shared(run, turn),
       router: stage.router,
       ehloName: 'out.test.example',
-      timeouts: {
-        openingMs: 5_000,
-        connectMs: 5_000,
-        greetingMs: 5_000,
-        commandMs: 5_000,
-        contentMs: 5_000,
-        finalMs: 5_000,
-      },
+      timeouts: SMTP_TIMEOUTS,
       sessionsPerSite: 5,
+      tlsResults: createTlsResults(),
       deliveriesPerSession: 100,
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,

@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { SMTP_TIMEOUTS } from '../../functions/deliver/egress.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import type { DeliveryItem } from '../../shared/queue/delivery.ts';
 import type { LeaseRequest } from '../../shared/queue/ports.ts';
 import { runSite } from '../../shared/queue/site-run.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
 import { timerFor } from '../../shared/queue/timer.ts';
+import { createTlsResults } from '../../shared/records/tls-results.ts';
+import type { Hop } from '../../shared/routing/router.ts';
 import type { OpenOutcome, RecipientOutcome, SmtpSession, SmtpTarget } from '../../shared/smtp/client.ts';
 import { NO_EXTENSIONS } from '../../shared/smtp/ehlo.ts';
 import { ownReply } from '../../shared/smtp/reply.ts';
 import { deliveryItem, NOW } from './queue-fixtures.ts';
 
-const HOPS = [
-  { host: 'silent.example.net', address: '192.0.2.1', port: 25 },
-  { host: 'good.example.net', address: '192.0.2.2', port: 25 },
+const HOPS: readonly Hop[] = [
+  { host: 'silent.example.net', address: '192.0.2.1', port: 25, source: 'mx' as const },
+  { host: 'good.example.net', address: '192.0.2.2', port: 25, source: 'mx' as const },
 ];
 const delivered: RecipientOutcome = { kind: 'delivered', stage: 'final', reply: { code: 250, text: 'ok' } };
 const enough: RecipientOutcome = {
@@ -97,8 +100,9 @@ function stage(
       },
     },
     ehloName: 'out.example.com',
-    timeouts: { openingMs: 1, connectMs: 1, greetingMs: 1, commandMs: 1, contentMs: 1, finalMs: 1 },
+    timeouts: SMTP_TIMEOUTS,
     sessionsPerSite: 1,
+    tlsResults: createTlsResults(),
     leaseMarginMs: 60_000,
     resendReceiveCount: 500,
   };
@@ -113,7 +117,7 @@ function stage(
     await runSite(
       { ...deps, deliveriesPerSession },
       at,
-      { name: 'site', hops, tls: { mode: 'no', verify: false }, tasks },
+      { name: 'site', hops, tls: { mode: 'no', verify: false }, tasks, findings: new Map() },
       () => {},
     );
   };
@@ -137,7 +141,12 @@ test('the host that answered is asked first for the next session', async () => {
 test('hosts that are all silent defer the mail, however many there are', async () => {
   const site = stage(['m1'], () => delivered);
   await site.run(
-    Array.from({ length: 12 }, (_, i) => ({ host: `silent-${i}`, address: `192.0.2.${i}`, port: 25 })),
+    Array.from({ length: 12 }, (_, i) => ({
+      host: `silent-${i}`,
+      address: `192.0.2.${i}`,
+      port: 25,
+      source: 'mx' as const,
+    })),
   );
   assert.equal(site.opened.length, 2);
   assert.equal(site.state('m1')?.attempts, 1);

@@ -96,7 +96,7 @@ test('what a reply means depends on its first digit, and on the stage when it is
   assert.equal(classify('rcpt', { code: 450, enhanced: '5.2.1', text: '' }).kind, 'transient');
   assert.deepEqual(
     [letsGoOn('data', { code: 354, text: '' }), letsGoOn('data', { code: 250, text: '' })],
-    [true, true],
+    [true, false],
   );
   assert.deepEqual(
     [letsGoOn('rcpt', { code: 354, text: '' }), letsGoOn('rcpt', { code: 251, text: '' })],

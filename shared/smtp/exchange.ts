@@ -1,0 +1,181 @@
+// One mail transaction as its replies decide it: which stage the next reply belongs to, what is to be done after
+// it, and what becomes of each recipient. Pure: it knows no socket and no time.
+//
+//   mail ─► rcpt × n ─► data ─► content ─► final      each step by a reply; content ends by our final dot
+//                          └──► lone dot               354 although nobody was accepted (RFC 2920 §3.1)
+//
+// Pipelined, all replies up to DATA's are owed at once, and only the last decides how to go on; one at a time, each
+// reply decides whether the next command is said.
+//
+// Invariant (I6, I7): content goes only to a peer that accepted MAIL, at least one RCPT and DATA of this very
+// transaction; where the peer's count of replies may differ from ours, the session ends and nothing it said in
+// this transaction is permanent or delivered. Test: test/dialogs/smtp-misbehaving.test.ts.
+
+import { isTooManyRecipients, letsGoOn } from './classify.ts';
+import type { RecipientOutcome, Stage } from './client.ts';
+import type { Reply } from './reply.ts';
+import type { WireReply } from './reply-reader.ts';
+import { type StageReply, settleTransaction } from './settle-transaction.ts';
+
+export type Step =
+  /** More replies are owed. */
+  | { readonly do: 'wait' }
+  | { readonly do: 'say rcpt'; readonly recipient: number }
+  | { readonly do: 'say data' }
+  | { readonly do: 'send content' }
+  | { readonly do: 'send lone dot' }
+  /** The peer has decided. `reset`: its side may still hold a transaction open. */
+  | { readonly do: 'finish'; readonly reset: boolean }
+  /** Over, and the session with it. `why` is told to those who wait. */
+  | { readonly do: 'hang up'; readonly misbehaved: boolean };
+
+export interface Exchange {
+  /** What the next reply is for. */
+  readonly awaited: Stage | 'lone dot';
+  readonly finalDotSent: boolean;
+  /** Nothing was said about the message: no reply to MAIL, or a 421, which is about the session. */
+  readonly isUnheard: boolean;
+  /** Every recipient accepted and the message delivered. */
+  readonly isClean: boolean;
+  /** The peer does not know what MAIL, RCPT or DATA is about here: its fault or ours, but not the message's. */
+  readonly isOutOfSequence: boolean;
+  /** Positions among the recipients that a next transaction may name again. */
+  remainder(): readonly number[];
+  took(said: WireReply): Step;
+  /** The final dot was handed to the socket. */
+  sentFinalDot(): void;
+  outcomes(silence: (stage: Stage) => Reply): RecipientOutcome[];
+}
+
+export function createExchange(recipients: number, isPipelined: boolean): Exchange {
+  const replies: StageReply[] = [];
+  let awaited: Stage | 'lone dot' = 'mail';
+  let rcptReplies = 0;
+  let accepted = 0;
+  let mailAccepted = false;
+  let finalDotSent = false;
+  let isOutOfStep = false;
+  /** One at a time: no further recipient is named once there are too many. */
+  let hasTooMany = false;
+
+  function hangUp(misbehaved: boolean): Step {
+    return { do: 'hang up', misbehaved };
+  }
+
+  /** The peer's replies are not those that we count: what it said so far may belong to other commands. */
+  function outOfStep(): Step {
+    isOutOfStep = isPipelined;
+    return hangUp(true);
+  }
+
+  function took(said: WireReply): Step {
+    const { reply, intelligible } = said;
+    const stage = awaited;
+    if (stage === 'lone dot') {
+      if (!intelligible || reply.code === 421) return hangUp(!intelligible);
+      return { do: 'finish', reset: true };
+    }
+    replies.push({ stage, reply, intelligible });
+    if (reply.code === 421) return hangUp(false);
+    switch (stage) {
+      case 'mail':
+      case 'rcpt':
+        if (!intelligible || isIntermediate(reply)) return outOfStep();
+        return stage === 'mail' ? afterMail(reply) : afterRcpt(reply);
+      case 'data':
+        if (!intelligible || reply.code < 300) return outOfStep();
+        return afterData(reply);
+      // Half a message is on the wire: nothing but its end could follow.
+      case 'content':
+        return hangUp(!intelligible || reply.code < 400);
+      case 'final':
+        if (!intelligible || isIntermediate(reply)) return hangUp(true);
+        return { do: 'finish', reset: !letsGoOn('final', reply) };
+      case 'connect':
+      case 'greeting':
+      case 'ehlo':
+      case 'starttls':
+        throw new Error(`no stage of a transaction: ${stage}`);
+    }
+  }
+
+  function afterMail(reply: Reply): Step {
+    mailAccepted = letsGoOn('mail', reply);
+    if (!isPipelined && !mailAccepted) return { do: 'finish', reset: true };
+    awaited = 'rcpt';
+    return isPipelined ? { do: 'wait' } : { do: 'say rcpt', recipient: 0 };
+  }
+
+  function afterRcpt(reply: Reply): Step {
+    rcptReplies += 1;
+    if (letsGoOn('rcpt', reply)) accepted += 1;
+    else if (accepted > 0 && isTooManyRecipients(reply)) hasTooMany = true;
+    const areAllNamed = rcptReplies === recipients || (!isPipelined && hasTooMany);
+    if (!areAllNamed) return isPipelined ? { do: 'wait' } : { do: 'say rcpt', recipient: rcptReplies };
+    if (!isPipelined && accepted === 0) return { do: 'finish', reset: true };
+    awaited = 'data';
+    return isPipelined ? { do: 'wait' } : { do: 'say data' };
+  }
+
+  function afterData(reply: Reply): Step {
+    if (!letsGoOn('data', reply)) return { do: 'finish', reset: true };
+    if (accepted === 0) {
+      awaited = 'lone dot';
+      return { do: 'send lone dot' };
+    }
+    // Recipients without a sender: those of a transaction that we know nothing of. A dot would end that one.
+    if (!mailAccepted) return hangUp(true);
+    awaited = 'content';
+    return { do: 'send content' };
+  }
+
+  function said(stage: Stage): StageReply | undefined {
+    return replies.find((reply) => reply.stage === stage);
+  }
+
+  return {
+    get awaited() {
+      return awaited;
+    },
+    get finalDotSent() {
+      return finalDotSent;
+    },
+    get isUnheard() {
+      const first = replies[0];
+      return first === undefined || (first.stage === 'mail' && first.reply.code === 421);
+    },
+    get isClean() {
+      const final = said('final');
+      return accepted === recipients && final !== undefined && letsGoOn('final', final.reply);
+    },
+    get isOutOfSequence() {
+      const mail = said('mail');
+      return mail !== undefined && isAboutSequence(mail.reply);
+    },
+    remainder() {
+      if (accepted === 0) return [];
+      const verdicts = replies.filter(({ stage }) => stage === 'rcpt');
+      return Array.from({ length: recipients }, (_, at) => at).filter((at) => {
+        const verdict = verdicts[at];
+        return verdict === undefined ? hasTooMany : isTooManyRecipients(verdict.reply);
+      });
+    },
+    took,
+    sentFinalDot() {
+      finalDotSent = true;
+      awaited = 'final';
+    },
+    outcomes(silence) {
+      return settleTransaction(recipients, { replies, finalDotSent, silence, isPipelined, isOutOfStep });
+    },
+  };
+}
+
+function isIntermediate(reply: Reply): boolean {
+  return reply.code >= 300 && reply.code < 400;
+}
+
+/** RFC 5321 §4.2.3: command not recognised, not implemented, out of sequence. */
+function isAboutSequence({ code }: Reply): boolean {
+  return code === 500 || code === 502 || code === 503;
+}
