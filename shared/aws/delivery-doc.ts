@@ -6,7 +6,7 @@
 
 import * as z from 'zod/mini';
 import { traceHeader } from '../message/trace.ts';
-import type { Commit, Delivery } from '../queue/delivery.ts';
+import type { Commit, Delivery, OwedReport } from '../queue/delivery.ts';
 
 /** What is no attribute of its own. */
 export type DeliveryDoc = Omit<
@@ -38,7 +38,9 @@ export function formatDeliveryDoc(doc: DeliveryDoc, { id, commit }: DocContext):
     },
     attempts: unless(doc.attempts, 0),
     parked: unless(doc.parked, false),
-    owed: doc.owed.length === 0 ? undefined : doc.owed,
+    owed: doc.owed.length === 0 ? undefined : doc.owed.map(shortOwed),
+    lastOwed: unless(doc.lastOwed, highest(doc.owed)),
+    delaySteps: unless(doc.delaySteps, 0),
   });
 }
 
@@ -53,12 +55,22 @@ export function parseDeliveryDoc(text: string, { id, commit }: DocContext): Deli
   }
   const { trace } = facts;
   const whole = typeof trace === 'string' ? trace : longTrace(trace, id, facts.acceptedAtMs);
-  return { ...doc, facts: { ...facts, sender, sha256, trace: whole } };
+  const lastOwed = doc.lastOwed ?? highest(doc.owed);
+  return { ...doc, lastOwed, facts: { ...facts, sender, sha256, trace: whole } };
 }
 
 /** JSON leaves out what is undefined. */
 function unless<T>(value: T, usual: T | undefined): T | undefined {
   return value === usual ? undefined : value;
+}
+
+// Reports were failures before there were others, and none left the list.
+function shortOwed(owed: OwedReport) {
+  return { ...owed, kind: unless(owed.kind, USUAL.report) };
+}
+
+function highest(owed: readonly { readonly n: number }[]): number {
+  return Math.max(0, ...owed.map(({ n }) => n));
 }
 
 interface ShortTrace {
@@ -77,7 +89,7 @@ function longTrace({ from, by }: ShortTrace, id: string, acceptedAtMs: number): 
   return traceHeader({ id, acceptedAtMs, receivedFrom: from, traceHost: by }).toString('latin1');
 }
 
-const USUAL = { binding: 'default', body: '7BIT' } as const;
+const USUAL = { binding: 'default', body: '7BIT', report: 'failure' } as const;
 
 const integer = z.number().check(z.int());
 const hostReply = z.strictObject({
@@ -96,6 +108,13 @@ const recipient = z.strictObject({
   orcpt: z.exactOptional(z.string()),
   notify: z.exactOptional(z.array(z.enum(['NEVER', 'SUCCESS', 'FAILURE', 'DELAY']))),
   ending: z.exactOptional(ending),
+});
+const owedReport = z.strictObject({
+  n: integer,
+  kind: z._default(z.enum(['failure', 'delay', 'relayed']), USUAL.report),
+  atMs: integer,
+  recipients: z.array(integer),
+  replies: z.exactOptional(z.array(hostReply)),
 });
 const deliveryDoc = z.strictObject({
   facts: z.strictObject({
@@ -122,7 +141,9 @@ const deliveryDoc = z.strictObject({
   parked: z._default(z.boolean(), false),
   sentAtMs: z.exactOptional(integer),
   lastReply: z.exactOptional(hostReply),
-  owed: z._default(z.array(z.strictObject({ n: integer, atMs: integer, recipients: z.array(integer) })), []),
+  owed: z._default(z.array(owedReport), []),
+  lastOwed: z.exactOptional(integer),
+  delaySteps: z._default(integer, 0),
   heldBecause: z.exactOptional(z.string()),
   guardAtMs: integer,
 });

@@ -74,7 +74,12 @@ export function createDynamoDueIndex(options: Pick<DynamoOptions, 'client' | 'ta
       const parked = Item?.['parkedBucket']?.N;
       const guarded = Item?.['guardedBucket']?.N;
       if (parked === undefined || guarded === undefined) return undefined;
-      return { parkedBucket: Number(parked), guardedBucket: Number(guarded) };
+      const owing = Item?.['owingBucket']?.N;
+      return {
+        parkedBucket: Number(parked),
+        guardedBucket: Number(guarded),
+        ...(owing === undefined ? {} : { owingBucket: Number(owing) }),
+      };
     },
 
     async writeCursor(shard, cursor) {
@@ -86,6 +91,7 @@ export function createDynamoDueIndex(options: Pick<DynamoOptions, 'client' | 'ta
               ...cursorKey(shard),
               parkedBucket: { N: String(cursor.parkedBucket) },
               guardedBucket: { N: String(cursor.guardedBucket) },
+              ...(cursor.owingBucket === undefined ? {} : { owingBucket: { N: String(cursor.owingBucket) } }),
             },
           }),
         ),

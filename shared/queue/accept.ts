@@ -243,6 +243,8 @@ function newDelivery(incoming: Incoming, chunk: Chunk, context: PlanContext): De
     parked: parksAtAcceptance(times.dueAtMs - context.nowMs, context.limits, context.tempo),
     ...(incoming.lastReply === undefined ? {} : { lastReply: incoming.lastReply }),
     owed: [],
+    lastOwed: 0,
+    delaySteps: 0,
     guardAtMs: guardAtMs(times.dueAtMs, context.limits, context.tempo),
   };
 }

@@ -3,12 +3,14 @@
 
 import { Readable } from 'node:stream';
 import type { Envelope } from '../message/envelope.ts';
+import type { ReportSettings } from '../report/settings.ts';
 import type { SmtpContent } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
-import { logAttempt, logDelayed, logEndings, writeSettled } from './finish.ts';
+import { logAttempt, logDelayed, logEndings, logUntold, writeSettled } from './finish.ts';
 import type { Attempt } from './outcomes.ts';
 import { guardAtMs } from './parking.ts';
+import { payReports } from './pay-reports.ts';
 import { StoreError } from './ports.ts';
 import { expireUnattempted, positionsOpen, released, type Settled, settle } from './settle.ts';
 import {
@@ -76,12 +78,14 @@ export async function expireDelivery(
 /** Puts a task off without an attempt: our own limits, the invocation's end, DNS that does not answer. */
 export async function postpone(deps: AttemptDeps, task: Task, waitMs: number): Promise<TimerFate> {
   return guarded(deps, task, async () => {
-    const { item, commit } = await readForWake(deps, task);
+    const { item: found, commit } = await readForWake(deps, task);
     const nowMs = deps.clock.nowMs();
-    const advice = adviseWake(item, commit, task.timer, nowMs);
-    if (advice.kind !== 'attempt' || item === undefined || !isDeliveryItem(item)) {
-      return follow(deps, task, item, advice);
+    const advice = adviseWake(found, commit, task.timer, nowMs);
+    if (advice.kind !== 'attempt' || found === undefined || !isDeliveryItem(found)) {
+      return follow(deps, task, found, advice);
     }
+    // What an earlier attempt left owed waits for no later one.
+    const item = await payReports(deps, found);
     const { expiresAtMs } = item.delivery.facts;
     const wishedMs = Math.ceil(nowMs + waitMs);
     const untilMs = nowMs < expiresAtMs ? Math.min(wishedMs, expiresAtMs) : wishedMs;
@@ -172,13 +176,25 @@ async function speak(
     inFlight: run.inFlight,
     random: deps.random.fraction(),
     mark: deps.random.name(),
+    ...(deps.reports === undefined ? {} : { reports: deps.reports }),
   };
   const change = (item: DeliveryItem) => settle(item, made, { ...context, nowMs: deps.clock.nowMs() });
   const after = await writeSettled(deps, leased, change, run.deadlineMs);
   logAttempt(deps.log, leased, after ?? leased, made);
   // A crash may have kept the log from the endings of earlier attempts: the last one tells them again.
   if (after !== undefined && after.delivery.state !== 'open') logEndings(deps.log, leased);
-  return after === undefined ? 'waiting' : setAside(deps, task, after);
+  return after === undefined ? 'waiting' : close(deps, task, leased, after);
+}
+
+// The log knows; then the sender hears of it, and only then the timer goes.
+async function close(
+  deps: AttemptDeps,
+  task: Task,
+  before: DeliveryItem,
+  after: DeliveryItem,
+): Promise<TimerFate> {
+  logUntold(deps.log, before, after, deps.reports);
+  return setAside(deps, task, await payReports(deps, after));
 }
 
 // Nothing was said about it to anybody: the lease goes back, no attempt is counted. Expiry fires all the same.
@@ -199,16 +215,22 @@ async function expireLeased(
 ): Promise<TimerFate> {
   const atMs = deps.clock.nowMs();
   const last = leased.delivery.lastReply ?? reply;
-  const after = await writeSettled(deps, leased, (item) => expireOpen(item, atMs, last), run.deadlineMs);
+  const expire = (item: DeliveryItem) => expireOpen(item, atMs, last, deps.reports);
+  const after = await writeSettled(deps, leased, expire, run.deadlineMs);
   if (after === undefined) return 'waiting';
   logEndings(deps.log, after);
-  return setAside(deps, task, after);
+  return close(deps, task, leased, after);
 }
 
-function expireOpen(item: DeliveryItem, atMs: number, reply: Reply): Settled {
+function expireOpen(
+  item: DeliveryItem,
+  atMs: number,
+  reply: Reply,
+  reports: ReportSettings | undefined,
+): Settled {
   const open = positionsOpen(item.delivery.recipients);
   if (open.length === 0) return { item, ended: [], deferred: [], changed: false };
-  return expireUnattempted(item, atMs, reply);
+  return expireUnattempted(item, atMs, reply, reports);
 }
 
 function envelopeOf(item: DeliveryItem, positions: readonly number[]): Envelope {

@@ -3,6 +3,7 @@
 // These are values: every change is a new item with the next revision, made by the functions beside this file.
 
 import type { Recipient } from '../message/envelope.ts';
+import type { ReportKind } from '../report/report.ts';
 import type { HostReply } from '../smtp/reply.ts';
 
 export interface MessageKey {
@@ -46,11 +47,15 @@ export interface DeliveryRecipient extends Recipient {
   readonly ending?: Ending;
 }
 
-/** A failure report that the sender is owed (I9): it names its recipients by position. */
+/** A report that the sender is owed (I9): it names its recipients by position. */
 export interface OwedReport {
+  /** Never used twice in a delivery: the report's own id comes from it. */
   readonly n: number;
+  readonly kind: ReportKind;
   readonly atMs: number;
   readonly recipients: readonly number[];
+  /** Of a delay, what was said to each of its recipients; one for all where all heard the same. */
+  readonly replies?: readonly HostReply[];
 }
 
 export interface Lease {
@@ -108,7 +113,12 @@ export interface Delivery {
   readonly parked: boolean;
   readonly sentAtMs?: number;
   readonly lastReply?: HostReply;
+  /** Not paid yet. */
   readonly owed: readonly OwedReport[];
+  /** The number of the last report that was owed; 0 before the first. */
+  readonly lastOwed: number;
+  /** Steps of Delay_DSN_Retry_Interval that had passed at the last report of a delay. */
+  readonly delaySteps: number;
   /** Why it is held, for the operator. */
   readonly heldBecause?: string;
   /** When the stragglers' sweep looks at it again; kept so that index moves are visible to the domain. */

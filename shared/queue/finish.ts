@@ -2,11 +2,13 @@
 // again: a crash between two of them is mended when the timer surfaces once more.
 
 import { deliveryRecord, type Log, type LogRecord, type RecordType } from '../records/records.ts';
+import type { ReportSettings } from '../report/settings.ts';
 import type { RecipientOutcome } from '../smtp/client.ts';
 import { contentUser } from './chunks.ts';
 import type { DeliveryItem, Ending } from './delivery.ts';
 import { isDeliveryItem } from './delivery.ts';
 import type { Attempt } from './outcomes.ts';
+import { untoldFailures } from './owed-reports.ts';
 import type { QueueLimits } from './parking.ts';
 import { pauseBeforeRetry } from './patience.ts';
 import {
@@ -94,6 +96,29 @@ export function logEndings(log: Log, item: DeliveryItem): void {
   for (const [position, recipient] of item.delivery.recipients.entries()) {
     if (recipient.ending !== undefined) log.record(endingRecord(item, position, recipient.ending.atMs));
   }
+}
+
+/** Failures that no report tells of, though NOTIFY would have had one. */
+export function logUntold(
+  log: Log,
+  before: DeliveryItem,
+  after: DeliveryItem,
+  reports: ReportSettings | undefined,
+): void {
+  const ended = after.delivery.recipients.flatMap(({ ending }, position) =>
+    ending !== undefined && before.delivery.recipients[position]?.ending === undefined ? [position] : [],
+  );
+  const because = untoldFailures(after.delivery, ended, reports);
+  if (because === undefined) return;
+  log.notice({
+    level: 'info',
+    code: 'no-report',
+    message:
+      because === 'null-sender'
+        ? 'a failure is not reported: the message has the null reverse path'
+        : 'a failure is not reported: Generate_Bounces is false',
+    detail: { ...after.key },
+  });
 }
 
 export function logDelayed(log: Log, item: DeliveryItem, atMs: number, nextDueMs: number): void {

@@ -6,6 +6,8 @@ export interface Peer {
   readonly host: string;
   readonly address: string;
   readonly tls?: TlsFacts;
+  /** Whether it announced DSN (RFC 3461): it answers for NOTIFY then. Absent when no session was opened. */
+  readonly takesDsn?: boolean;
 }
 
 export interface Attempt {

@@ -72,6 +72,8 @@ export interface Cursor {
   /** All buckets up to this number are done. */
   readonly parkedBucket: number;
   readonly guardedBucket: number;
+  /** The last bucket in which deliveries that owe reports were woken; absent: never. */
+  readonly owingBucket?: number;
 }
 
 /** The `by-due` index and release's place in it. */
@@ -107,6 +109,8 @@ export interface Timer {
   readonly receivedAtMs: number;
   readonly expiresAtMs: number;
   readonly sizeBytes: number;
+  /** Sent for what a closed delivery owes: there is nothing to attempt. */
+  readonly owing?: true;
 }
 
 export interface Timers {

@@ -8,6 +8,7 @@ import { bucketName, bucketNumber, INDEX_SHARDS, stateBucket } from './parking.t
 import { type Cursor, type DueEntry, StoreError } from './ports.ts';
 import { releaseParked } from './release-parked.ts';
 import { type Swept, sweepGuarded } from './sweep-guarded.ts';
+import { wakeOwing } from './wake-owing.ts';
 
 export interface ReleaseSummary {
   /** Timers sent for parked deliveries. */
@@ -17,6 +18,7 @@ export interface ReleaseSummary {
   /** Shards whose cursor stopped before the present: a store failed, time ran out, or stragglers wait. */
   readonly behind: number;
   readonly held: number;
+  /** Deliveries that owe a report, and are closed but for that. */
   readonly owing: number;
 }
 
@@ -50,10 +52,7 @@ export async function releaseDue(deps: ReleaseDeps, deadlineMs: number): Promise
       const done = await releaseShard(deps, { shard, deadlineMs, backlog, occupied }, tally);
       if (!done) tally.behind += 1;
       const held = await count(deps, stateBucket('held', shard), 'held');
-      const owing = await count(deps, stateBucket('owing', shard), 'owing');
-      // Added when both are known: other shards add meanwhile.
       tally.held += held;
-      tally.owing += owing;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       tally.behind += 1;
@@ -102,7 +101,9 @@ async function releaseShard(
     }
   };
 
+  const owing = await visitOwing(deps, run.shard, present, before?.owingBucket, tally);
   const after: Cursor = {
+    ...(owing === undefined ? {} : { owingBucket: owing }),
     // The coming bucket too: SQS delays a timer to its exact second.
     parkedBucket: await walk(cursor.parkedBucket, present + 1, go, (bucket) =>
       visit(bucket, async (name) => ((await releaseParked(deps, name, tally)) ? 'done' : 'failed')),
@@ -113,9 +114,30 @@ async function releaseShard(
       return visit(bucket, (name) => sweepGuarded(deps, name, mayResend, tally));
     }),
   };
-  const moved = after.parkedBucket !== before?.parkedBucket || after.guardedBucket !== before?.guardedBucket;
+  const moved =
+    after.parkedBucket !== before?.parkedBucket ||
+    after.guardedBucket !== before?.guardedBucket ||
+    after.owingBucket !== before?.owingBucket;
   if (moved) await deps.due.writeCursor(run.shard, after);
   return after.parkedBucket >= present + 1 && after.guardedBucket >= present - 1;
+}
+
+// Counted every time, for the alarm, and woken when their time has come. Answers the bucket of the last wake.
+async function visitOwing(
+  deps: ReleaseDeps,
+  shard: number,
+  present: number,
+  last: number | undefined,
+  tally: Tally,
+): Promise<number | undefined> {
+  const every = Math.max(1, Math.floor(deps.tempo.owingMs / deps.tempo.bucketMs));
+  const wakes = last === undefined || present - last >= every;
+  const bucket = stateBucket('owing', shard);
+  const owing = wakes
+    ? await wakeOwing(deps, bucket)
+    : { count: await count(deps, bucket, 'owing'), woken: true };
+  tally.owing += owing.count;
+  return wakes && owing.woken ? present : last;
 }
 
 // Goes on past a bucket that failed, so that one sick entry holds up nobody; answers the last bucket up to which

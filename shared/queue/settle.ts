@@ -2,6 +2,7 @@
 // recipient that is still open, lease or not. A transient outcome only moves the schedule, and needs the lease.
 // Pure: applied again to a newer item after a refused write, it gives the same ending once.
 
+import type { ReportSettings } from '../report/settings.ts';
 import type { RecipientOutcome } from '../smtp/client.ts';
 import { type HostReply, ownReply } from '../smtp/reply.ts';
 import { COMMIT_KEPT_AFTER_EXPIRY_MS } from './accept.ts';
@@ -10,10 +11,10 @@ import {
   type DeliveryItem,
   type DeliveryRecipient,
   type Ending,
-  type OwedReport,
   unleased,
 } from './delivery.ts';
 import type { Attempt } from './outcomes.ts';
+import { type News, withOwed, withoutDelays } from './owed-reports.ts';
 import { chooseParking, guardAtMs, type QueueLimits } from './parking.ts';
 import { nextDueMs } from './schedule.ts';
 import type { Tempo } from './tempo.ts';
@@ -29,6 +30,7 @@ export interface SettleContext {
   readonly random: number;
   /** The next timer's mark, should the delivery be parked. */
   readonly mark: string;
+  readonly reports?: ReportSettings;
 }
 
 /** What was new in this settle, for the log. */
@@ -65,7 +67,7 @@ export function settle(item: DeliveryItem, attempt: Attempt, context: SettleCont
   const base: Delivery = {
     ...(ours ? unleased(delivery) : delivery),
     recipients,
-    owed: withOwed(delivery, recipients, ended, attempt.atMs),
+    ...withOwed(delivery, newsOf(recipients, ended, deferred, attempt), context.reports),
     ...(ours ? { unsettledLeases: 0 } : {}),
     ...(lastReply === undefined ? {} : { lastReply }),
   };
@@ -89,11 +91,17 @@ export function settle(item: DeliveryItem, attempt: Attempt, context: SettleCont
 }
 
 /** Everything still open ends as expired, without an attempt: DNS never answered until the expiry. */
-export function expireUnattempted(item: DeliveryItem, atMs: number, reply: HostReply): Settled {
+export function expireUnattempted(
+  item: DeliveryItem,
+  atMs: number,
+  reply: HostReply,
+  reports?: ReportSettings,
+): Settled {
   const open = positionsOpen(item.delivery.recipients);
   const recipients = withExpired(item.delivery.recipients, open, atMs, reply);
-  const owed = withOwed(item.delivery, recipients, open, atMs);
-  const delivery = closed({ ...unleased(item.delivery), recipients, owed, lastReply: reply });
+  const news = { atMs, recipients, ended: open, deferred: new Map(), takesDsn: undefined };
+  const owing = withOwed(item.delivery, news, reports);
+  const delivery = closed({ ...unleased(item.delivery), recipients, ...owing, lastReply: reply });
   const ttl = delivery.state === 'finished' ? { ttlAtMs: finishedTtlMs(item, atMs) } : {};
   return { item: { ...item, rev: item.rev + 1, delivery, ...ttl }, ended: open, deferred: [], changed: true };
 }
@@ -112,6 +120,18 @@ export function withdrawn(item: DeliveryItem, atMs: number): DeliveryItem {
     rev: item.rev + 1,
     delivery: { ...unleased(item.delivery), recipients, state: 'finished', parked: false },
     ttlAtMs: finishedTtlMs(item, atMs),
+  };
+}
+
+/** A report was accepted as a message of its own. The last one of a delivery that is closed finishes it. */
+export function paid(item: DeliveryItem, n: number, atMs: number): DeliveryItem {
+  const owed = item.delivery.owed.filter((report) => report.n !== n);
+  const finishes = item.delivery.state === 'owing' && owed.length === 0;
+  return {
+    ...item,
+    rev: item.rev + 1,
+    delivery: { ...item.delivery, owed, ...(finishes ? { state: 'finished' } : {}) },
+    ...(finishes ? { ttlAtMs: finishedTtlMs(item, atMs) } : {}),
   };
 }
 
@@ -182,26 +202,29 @@ function withExpired(
   );
 }
 
-// A failure is reported to the reverse path unless there is none, or the sender asked for silence (RFC 3461 §4.1).
-function withOwed(
-  delivery: Delivery,
+function newsOf(
   recipients: readonly DeliveryRecipient[],
   ended: readonly number[],
-  atMs: number,
-): readonly OwedReport[] {
-  if (delivery.facts.sender === '') return delivery.owed;
-  const failed = ended.filter((position) => {
-    const recipient = recipients[position];
-    const kind = recipient?.ending?.kind;
-    const wanted = recipient?.notify === undefined || recipient.notify.includes('FAILURE');
-    return wanted && (kind === 'bounced' || kind === 'expired');
-  });
-  if (failed.length === 0) return delivery.owed;
-  return [...delivery.owed, { n: delivery.owed.length + 1, atMs, recipients: failed }];
+  deferred: readonly number[],
+  attempt: Attempt,
+): News {
+  return {
+    atMs: attempt.atMs,
+    recipients,
+    ended,
+    deferred: new Map(
+      deferred.flatMap((position) => {
+        const outcome = attempt.outcomes.get(position);
+        return outcome === undefined ? [] : [[position, said(attempt, outcome.reply)] as const];
+      }),
+    ),
+    takesDsn: attempt.peer?.takesDsn,
+  };
 }
 
 function closed(delivery: Delivery): Delivery {
-  return { ...delivery, state: delivery.owed.length > 0 ? 'owing' : 'finished', parked: false };
+  const owed = withoutDelays(delivery.owed);
+  return { ...delivery, owed, state: owed.length > 0 ? 'owing' : 'finished', parked: false };
 }
 
 function waiting(delivery: Delivery, dueAtMs: number, attempts: number, context: SettleContext): Delivery {

@@ -19,6 +19,8 @@ export interface Tempo {
   readonly stragglerResendMs: number;
   /** How long stragglers wait while the queue itself is behind. */
   readonly stragglerPatienceMs: number;
+  /** A closed delivery that owes a report is woken this often. */
+  readonly owingMs: number;
   /** Chunks without a commit are ended after this. */
   readonly orphanAfterMs: number;
   /** A `by-due` partition covers this much time. */
@@ -43,6 +45,7 @@ export const DEFAULT_TEMPO: Tempo = {
   guardMs: 300 * SECOND,
   stragglerResendMs: HOUR,
   stragglerPatienceMs: 6 * HOUR,
+  owingMs: 5 * MINUTE,
   orphanAfterMs: HOUR,
   bucketMs: MINUTE,
   releasePeriodMs: MINUTE,
@@ -68,6 +71,7 @@ export function scaleTempo(tempo: Tempo, speed: number): Tempo {
     guardMs: scaled(tempo.guardMs),
     stragglerResendMs: scaled(tempo.stragglerResendMs),
     stragglerPatienceMs: scaled(tempo.stragglerPatienceMs),
+    owingMs: scaled(tempo.owingMs),
     orphanAfterMs: scaled(tempo.orphanAfterMs),
     bucketMs: scaled(tempo.bucketMs),
     releasePeriodMs: scaled(tempo.releasePeriodMs),

@@ -3,7 +3,8 @@
 
 import type { LedgerItem } from './delivery.ts';
 import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
-import { dropContent, type FinishDeps, logEndings, logHeld } from './finish.ts';
+import { dropContent, logEndings, logHeld } from './finish.ts';
+import { type PayDeps, payReports } from './pay-reports.ts';
 import { StoreError, type Timer } from './ports.ts';
 import { hold } from './settle.ts';
 import { delaySeconds, timerFor } from './timer.ts';
@@ -18,7 +19,7 @@ export interface Task {
   readonly receiveCount: number;
 }
 
-export interface AttemptDeps extends FinishDeps {
+export interface AttemptDeps extends PayDeps {
   /** A lease outlives the invocation by this. */
   readonly leaseMarginMs: number;
   /** A timer received this often is replaced by a fresh one. */
@@ -28,6 +29,11 @@ export interface AttemptDeps extends FinishDeps {
 /** Hides a timer that came before its time; no store is asked. */
 export async function hideEarly(deps: AttemptDeps, task: Task): Promise<TimerFate> {
   return guarded(deps, task, () => waitUntil(deps, task, task.timer.notBeforeMs, undefined));
+}
+
+/** A timer that release sent for reports alone: nothing is attempted, whatever the delivery has come to. */
+export async function payOwed(deps: AttemptDeps, task: Task): Promise<TimerFate> {
+  return guarded(deps, task, () => followAdvice(deps, task));
 }
 
 /** The timer of a delivery that was just settled. */
@@ -76,9 +82,13 @@ export async function follow(
     case 'finish-again':
       if (item !== undefined && isDeliveryItem(item)) {
         logEndings(deps.log, item);
-        if (item.delivery.state === 'finished') await dropContent(deps, item);
+        await dropContent(deps, item);
       }
       return drop(deps, task);
+    case 'pay':
+      if (item === undefined || !isDeliveryItem(item)) return drop(deps, task);
+      logEndings(deps.log, item);
+      return setAside(deps, task, await payReports(deps, item));
     case 'hide-until':
       return waitUntil(deps, task, advice.atMs, undefined);
     case 'hold':
@@ -110,6 +120,8 @@ export async function setHeld(
     detail: { ...item.key, content: item.delivery.facts.content.key },
   });
   logHeld(deps.log, held, deps.clock.nowMs());
+  // No wake of its own will pay what it owes of earlier attempts.
+  await payReports(deps, held);
   return drop(deps, task);
 }
 

@@ -22,6 +22,7 @@ const timerBody = z.strictObject({
   receivedAtMs: integer,
   expiresAtMs: integer,
   sizeBytes: integer,
+  owing: z.exactOptional(z.literal(true)),
 });
 
 /** The timer for the delivery's current mark and due time. */
@@ -38,6 +39,12 @@ export function timerFor(item: DeliveryItem): Timer {
     expiresAtMs: facts.expiresAtMs,
     sizeBytes: facts.sizeBytes,
   };
+}
+
+/** The timer of a closed delivery that owes reports: due at once. */
+export function owingTimerFor(item: DeliveryItem, nowMs: number): Timer {
+  const timer = timerFor(item);
+  return { ...timer, notBeforeMs: Math.min(timer.notBeforeMs, nowMs), owing: true };
 }
 
 /** Whole seconds from now to the due time, never early, within what SQS can delay. */

@@ -12,6 +12,8 @@ export type WakeAdvice =
   | { readonly kind: 'delete'; readonly because: 'gone' | 'withdrawn' | 'surplus' | 'set-aside' | 'parked' }
   /** It ended before: the log and the spool may lack it, if a crash came between; then delete. */
   | { readonly kind: 'finish-again' }
+  /** Everybody has an ending, and the sender is owed reports of it; the log may lack the endings. */
+  | { readonly kind: 'pay' }
   | { readonly kind: 'hide-until'; readonly atMs: number; readonly because: 'leased' | 'early' }
   | { readonly kind: 'hold' }
   /** Open, due, unleased. */
@@ -36,7 +38,7 @@ export function adviseWake(
   }
   if (!isCommitted(item, commit)) return { kind: 'delete', because: 'withdrawn' };
   if (delivery.state === 'owing') {
-    return current ? { kind: 'finish-again' } : { kind: 'delete', because: 'set-aside' };
+    return current ? { kind: 'pay' } : { kind: 'delete', because: 'set-aside' };
   }
   if (delivery.state === 'held') return { kind: 'delete', because: 'set-aside' };
   if (hasLiveLease(delivery, nowMs)) {

@@ -282,6 +282,8 @@ function delivery(id: string, chunk: number, atMs: number): DeliveryItem {
       mark: 'm',
       parked: false,
       owed: [],
+      lastOwed: 0,
+      delaySteps: 0,
       guardAtMs: atMs + 1_261_000,
     },
   };

@@ -52,6 +52,8 @@ const ITEM: DeliveryItem = {
     mark: 'abcdefghijkl',
     parked: false,
     owed: [],
+    lastOwed: 0,
+    delaySteps: 0,
     guardAtMs: 1_795_342_861_000,
   },
 };
@@ -75,6 +77,29 @@ test('an ordinary delivery is stored in few words, and they are still understood
   const attributes = formatItem(ITEM, DEFAULT_TEMPO);
   assert.deepEqual(attributes['doc'], { S: doc });
   assert.deepEqual(parseItem({ ...attributes, doc: { S: doc } }), ITEM);
+});
+
+test('reports that were owed before there were kinds are failures, and their numbers go on', () => {
+  const doc =
+    '{"facts":{"domain":"mail.destination.example","sizeBytes":51200,' +
+    '"content":{"key":"abcdefghijklmnopqrstuvwx/transfer","offset":1024000,"shared":true},' +
+    '"trace":{"from":"mta-1.sender.example","by":"xfer.example.com"},' +
+    '"receivedAtMs":1795341600000,"acceptedAtMs":1795341600000,"expiresAtMs":1795773600000},' +
+    '"recipients":[{"address":"firstname.lastname@mail.destination.example"}],' +
+    '"owed":[{"n":1,"atMs":1795341601000,"recipients":[0]},{"n":2,"atMs":1795341602000,"recipients":[1]}],' +
+    '"guardAtMs":1795342861000}';
+  const { delivery } = parseItem({ ...formatItem(ITEM, DEFAULT_TEMPO), doc: { S: doc } });
+  assert.deepEqual(
+    [delivery?.owed, delivery?.lastOwed, delivery?.delaySteps],
+    [
+      [
+        { n: 1, kind: 'failure', atMs: 1_795_341_601_000, recipients: [0] },
+        { n: 2, kind: 'failure', atMs: 1_795_341_602_000, recipients: [1] },
+      ],
+      2,
+      0,
+    ],
+  );
 });
 
 test('a delivery of its own item says its reverse path and hash itself', () => {
@@ -175,7 +200,21 @@ function items(): fc.Arbitrary<DeliveryItem> {
         unsettledLeases: fc.nat(),
         mark: fc.string(),
         parked: fc.boolean(),
-        owed: fc.array(fc.record({ n: fc.nat(), atMs, recipients: fc.array(fc.nat()) }), { maxLength: 2 }),
+        owed: fc.array(
+          fc.record(
+            {
+              n: fc.nat(),
+              kind: fc.constantFrom('failure' as const, 'delay' as const, 'relayed' as const),
+              atMs,
+              recipients: fc.array(fc.nat()),
+              replies: fc.array(reply, { maxLength: 2 }),
+            },
+            { requiredKeys: ['n', 'kind', 'atMs', 'recipients'] },
+          ),
+          { maxLength: 2 },
+        ),
+        lastOwed: fc.nat(),
+        delaySteps: fc.nat(),
         guardAtMs: atMs,
       }),
       fc.record(

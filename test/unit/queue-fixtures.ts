@@ -44,6 +44,8 @@ export function deliveryItem(
       mark: 'mark-1',
       parked: false,
       owed: [],
+      lastOwed: 0,
+      delaySteps: 0,
       guardAtMs: NOW + QUEUE_LIMITS.queueVisibilityMs + 5 * MINUTE,
       ...changes,
     },

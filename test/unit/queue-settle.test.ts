@@ -95,7 +95,7 @@ test('two recipients with different verdicts: one ends, the other waits', () => 
 test('a rejected recipient ends bounced and a report is owed; the delivery is owing', () => {
   const { item } = settled(leased(), [rejected]);
   assert.equal(item.delivery.state, 'owing');
-  assert.deepEqual(item.delivery.owed, [{ n: 1, atMs: NOW, recipients: [0] }]);
+  assert.deepEqual(item.delivery.owed, [{ n: 1, kind: 'failure', atMs: NOW, recipients: [0] }]);
   assert.equal(item.ttlAtMs, undefined);
 });
 

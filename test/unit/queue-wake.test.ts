@@ -25,7 +25,7 @@ test('what becomes of a timer that surfaces', () => {
     ['lease over', deliveryItem({ lease: { id: 'l', untilMs: NOW } }), current, 'attempt'],
     ['finished', deliveryItem({ state: 'finished' }), current, 'finish-again'],
     ['finished, surplus', deliveryItem({ state: 'finished' }), surplus, 'delete surplus'],
-    ['owing', deliveryItem({ state: 'owing' }), current, 'finish-again'],
+    ['owing', deliveryItem({ state: 'owing' }), current, 'pay'],
     ['held', deliveryItem({ state: 'held' }), current, 'delete set-aside'],
     ['leased ten times without a settle', deliveryItem({ unsettledLeases: 10 }), current, 'hold'],
   ];
