@@ -2,6 +2,7 @@
 // is slow or sick holds up nobody else.
 
 import type { Router } from '../routing/router.ts';
+import { leftOutObservations } from '../routing/tls-observations.ts';
 import type { RecipientOutcome } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import { attemptDelivery, expireDelivery, postpone } from './attempt.ts';
@@ -65,6 +66,7 @@ export async function deliverBatch(
     eachOf(early, settle, (task) => hideEarly(deps, task)),
     deliverDue(deps, run, due, settle),
   ]);
+  deps.tlsResults.flush(deps.log);
   return fates;
 }
 
@@ -81,14 +83,16 @@ async function deliverDue(
   let grouping = true;
   const routed = [...Map.groupBy(tasks, (task) => task.timer.domain)].map(async ([domain, group]) => {
     const route = await deps.router.route(domain);
+    if ('leftOut' in route) leftOutObservations(domain, route).forEach(deps.tlsResults.note);
     switch (route.kind) {
       case 'hops': {
         // Domains of one site share its sessions, unless they ask for different TLS.
         const name = `${route.site} ${JSON.stringify(route.tls)}`;
         const { hops, tls } = route;
-        const site = sites.get(name) ?? { name: route.site, hops, tls, tasks: [] };
-        if (!grouping) return runSite(deps, run, { ...site, tasks: group }, settle);
-        sites.set(name, { ...site, tasks: [...site.tasks, ...group] });
+        const site = sites.get(name) ?? { name: route.site, hops, tls, tasks: [], findings: new Map() };
+        const findings = new Map([...site.findings, [domain, route]]);
+        if (!grouping) return runSite(deps, run, { ...site, findings, tasks: group }, settle);
+        sites.set(name, { ...site, findings, tasks: [...site.tasks, ...group] });
         return;
       }
       case 'permanent':

@@ -35,6 +35,7 @@ export async function openAny(
   deps: Opener,
   { hops, tls }: { readonly hops: readonly Hop[]; readonly tls: TlsDemand },
   signal: AbortSignal,
+  onTried: (hop: Hop, outcome: OpenOutcome) => void,
 ): Promise<Opened | SiteFailure> {
   const startedAtMs = deps.clock.nowMs();
   let failure: SiteFailure = {
@@ -51,6 +52,7 @@ export async function openAny(
       tls,
       timeouts: deps.timeouts,
     });
+    onTried(hop, opened);
     if (opened.kind === 'opened') return opened;
     failure = { ...opened, hop };
   }

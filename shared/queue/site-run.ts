@@ -1,8 +1,10 @@
 // One site's share of a batch: a few sessions, each taking one delivery after another. When no host of the site
 // can be spoken to, that is the outcome of every delivery that waits for it: nobody knocks again and again.
 
-import type { Hop } from '../routing/router.ts';
-import type { RecipientOutcome, SmtpSession, TlsDemand } from '../smtp/client.ts';
+import type { TlsResults } from '../records/tls-results.ts';
+import type { Hop, PolicyFindings } from '../routing/router.ts';
+import { sessionObservations } from '../routing/tls-observations.ts';
+import type { RecipientOutcome, SmtpSession, TlsDemand, TlsResult } from '../smtp/client.ts';
 import { ownReply } from '../smtp/reply.ts';
 import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
 import { hopsFrom, type Opener, openAny, type SiteFailure } from './open-site.ts';
@@ -12,6 +14,7 @@ import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
 export interface Egress extends Opener {
   readonly sessionsPerSite: number;
   readonly deliveriesPerSession: number;
+  readonly tlsResults: TlsResults;
 }
 
 export interface SiteRun extends Run {
@@ -34,6 +37,8 @@ export interface Site {
   readonly hops: readonly Hop[];
   readonly tls: TlsDemand;
   readonly tasks: readonly Task[];
+  /** What is known of the policies of the domains that come here. */
+  readonly findings: ReadonlyMap<string, PolicyFindings>;
 }
 
 export type Fates = (task: Task, fate: TimerFate) => void;
@@ -52,10 +57,18 @@ export async function runSite(
   let connected = 0;
   /** The host that answered first is asked first from then on: dead ones cost their time once. */
   let { hops } = site;
+  /** A domain counts a session when its first message goes over it, or when none could be opened for it. */
+  const count = (domain: string, hop: Hop, result: TlsResult | undefined) => {
+    for (const seen of sessionObservations(domain, site.findings.get(domain) ?? {}, hop, result)) {
+      deps.tlsResults.note(seen);
+    }
+  };
 
   const worker = async () => {
     let session: SmtpSession | undefined;
     let handedOver = 0;
+    let reached: { readonly hop: Hop; readonly result: TlsResult | undefined } | undefined;
+    const counted = new Set<string>();
     const unsettled = new Set<Promise<void>>();
     const leave = async () => {
       if (session === undefined) return;
@@ -74,7 +87,12 @@ export async function runSite(
         handedOver = 0;
         if (unreachable === undefined) {
           connected += 1;
-          const opened = await openAny(deps, { hops, tls: site.tls }, run.signal);
+          const { domain } = task.timer;
+          counted.clear();
+          const opened = await openAny(deps, { hops, tls: site.tls }, run.signal, (hop, outcome) => {
+            if (outcome.kind === 'failed') count(domain, hop, outcome.tlsResult);
+            else reached = { hop, result: outcome.tlsResult };
+          });
           if (opened.kind === 'opened') {
             const fresh = opened.session;
             run.signal.addEventListener('abort', () => fresh.destroy(), { once: true });
@@ -102,6 +120,9 @@ export async function runSite(
         continue;
       }
       handedOver += 1;
+      const { domain } = task.timer;
+      if (reached !== undefined && !counted.has(domain)) count(domain, reached.hop, reached.result);
+      counted.add(domain);
       const { begun, ended } = handOver(deps, run, site.name, session, task, settle);
       const settled = ended.finally(() => unsettled.delete(settled));
       unsettled.add(settled);
