@@ -52,9 +52,9 @@ export function judgeContent(scan: ContentScan, policy: ContentPolicy): ContentJ
     : refused(554, '5.6.0', 'bare CR or LF among CRLF (smuggling): send CRLF only (Bare_Newlines = refuse)');
 }
 
-/** RFC 6152: what MAIL FROM must say, whatever the client declared. */
-export function bodyType(declared: Envelope['body'], scan: ContentScan): Envelope['body'] {
-  return scan.has8bit ? '8BITMIME' : declared;
+/** RFC 6152: what MAIL FROM must say, whatever the client declared; content of 7 bits goes to every host. */
+export function bodyType(scan: ContentScan): Envelope['body'] {
+  return scan.has8bit ? '8BITMIME' : '7BIT';
 }
 
 function refused(code: number, enhanced: string, text: string): ContentJudgement {

@@ -100,7 +100,7 @@ async function scanStored(
 }
 
 function fit(header: XferHeader, scan: ContentScan, content: FitMessage['content']): FitMessage {
-  const envelope = { ...header.envelope, body: bodyType(header.envelope.body, scan) };
+  const envelope = { ...header.envelope, body: bodyType(scan) };
   return {
     kind: 'fit',
     header: { ...header, envelope, sizeBytes: scan.sizeBytes, sha256: scan.sha256 },
