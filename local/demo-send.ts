@@ -28,6 +28,8 @@ export async function openSession({ smtp }: DemoTargets): Promise<SmtpSession> {
     host: 'localhost',
     address: smtp.address,
     port: smtp.port,
+    source: 'routes',
+    mxAuthenticated: true,
     ehloName: 'mta.sender.test',
     tls: { mode: 'no', verify: false },
     timeouts: SMTP_TIMEOUTS,

@@ -87,9 +87,10 @@ async function deliverDue(
     switch (route.kind) {
       case 'hops': {
         // Domains of one site share its sessions, unless they ask for different TLS.
-        const name = `${route.site} ${JSON.stringify(route.tls)}`;
-        const { hops, tls } = route;
-        const site = sites.get(name) ?? { name: route.site, hops, tls, tasks: [], findings: new Map() };
+        const { hops, tls, mxAuthenticated = false } = route;
+        const name = JSON.stringify([route.site, tls, mxAuthenticated]);
+        const fresh = { name: route.site, hops, tls, mxAuthenticated, tasks: [], findings: new Map() };
+        const site = sites.get(name) ?? fresh;
         const findings = new Map([...site.findings, [domain, route]]);
         if (!grouping) return runSite(deps, run, { ...site, findings, tasks: group }, settle);
         sites.set(name, { ...site, findings, tasks: [...site.tasks, ...group] });

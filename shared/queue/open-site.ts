@@ -1,7 +1,14 @@
 // A session with any host of a site: one after the other in the router's order, within a budget of time.
 
 import type { Hop } from '../routing/router.ts';
-import type { OpenOutcome, SmtpClient, SmtpSession, SmtpTimeouts, Stage, TlsDemand } from '../smtp/client.ts';
+import type {
+  OpenOutcome,
+  SmtpClient,
+  SmtpSession,
+  SmtpTarget,
+  SmtpTimeouts,
+  Stage,
+} from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import type { Clock } from './ports.ts';
 
@@ -33,7 +40,11 @@ type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
 /** In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next. */
 export async function openAny(
   deps: Opener,
-  { hops, tls }: { readonly hops: readonly Hop[]; readonly tls: TlsDemand },
+  {
+    hops,
+    tls,
+    mxAuthenticated,
+  }: Pick<SmtpTarget, 'tls' | 'mxAuthenticated'> & { readonly hops: readonly Hop[] },
   signal: AbortSignal,
   onTried: (hop: Hop, outcome: OpenOutcome) => void,
 ): Promise<Opened | SiteFailure> {
@@ -50,6 +61,7 @@ export async function openAny(
       ...hop,
       ehloName: deps.ehloName,
       tls,
+      mxAuthenticated,
       timeouts: deps.timeouts,
     });
     onTried(hop, opened);

@@ -36,6 +36,7 @@ export interface Site {
   readonly name: string;
   readonly hops: readonly Hop[];
   readonly tls: TlsDemand;
+  readonly mxAuthenticated: boolean;
   readonly tasks: readonly Task[];
   /** What is known of the policies of the domains that come here. */
   readonly findings: ReadonlyMap<string, PolicyFindings>;
@@ -89,7 +90,7 @@ export async function runSite(
           connected += 1;
           const { domain } = task.timer;
           counted.clear();
-          const opened = await openAny(deps, { hops, tls: site.tls }, run.signal, (hop, outcome) => {
+          const opened = await openAny(deps, { ...site, hops }, run.signal, (hop, outcome) => {
             if (outcome.kind === 'failed') count(domain, hop, outcome.tlsResult);
             else reached = { hop, result: outcome.tlsResult };
           });

@@ -55,6 +55,10 @@ export interface SmtpTarget {
   /** The IP address to connect to: already passed by the address policy. */
   readonly address: string;
   readonly port: number;
+  /** Who named the host: a domain's own DNS, or the operator. */
+  readonly source: 'mx' | 'routes';
+  /** The host is known to be the domain's, without trust in its DNS: REQUIRETLS asks for it (RFC 8689 §4.2.1). */
+  readonly mxAuthenticated: boolean;
   readonly ehloName: string;
   readonly localAddress?: string;
   readonly tls: TlsDemand;

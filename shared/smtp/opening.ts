@@ -20,7 +20,7 @@ import { createWire, type Wire, type WireEnd } from './wire.ts';
 const KEEPALIVE_MS = 60_000;
 
 /** Why an address must not be spoken to; undefined when it may. */
-export type AddressPermit = (address: string) => string | undefined;
+export type AddressPermit = (address: string, source: SmtpTarget['source']) => string | undefined;
 
 /** Makes the socket: `connect` of node:net, or that of a test whose peer is in the same process. */
 export type Dial = (options: TcpSocketConnectOpts) => Socket;
@@ -60,7 +60,7 @@ export async function openOnce(
   }
   // Invariant (I10): the address that the kernel connected to is asked about, whatever was resolved. Test: "an
   // address that the policy refuses is left before a word is said" in test/dialogs/smtp-opening.test.ts.
-  const refusal = permits(tcp.remoteAddress ?? target.address);
+  const refusal = permits(tcp.remoteAddress ?? target.address, target.source);
   if (refusal !== undefined) {
     tcp.destroy();
     return failed('connect', unreachable(target, `is not spoken to: ${refusal}`));

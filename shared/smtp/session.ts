@@ -1,19 +1,19 @@
 // One SMTP session after its EHLO: transactions one behind the other, pipelined where the peer offers it, and
 // overlapped once one went through cleanly: content, final dot and the next message's MAIL, RCPT and DATA leave in
-// one write (RFC 2920 §3.1 lets a group follow the final dot), so that a message costs one round trip.
+// one write, so that a message costs one round trip. Overlap ends with any refusal, and begins again after the next
+// clean transaction.
 //
-// What each reply means is decided in exchange.ts; here is who is owed the next one. `owed` lists, in order, what
-// the peer still has to answer: the transaction under way, behind it one that overlaps, or a RSET.
+// What a reply means is decided in exchange.ts; here is whose it is. `owed` lists, in order, what the peer has to
+// answer: the transaction under way, one that overlaps it, a RSET, or QUIT.
 //
-// Invariant (I6): content of one transaction at most is on the wire, so that one message at most is in doubt; one
-// whose MAIL was not answered when the session ended is `unattempted`. Enforced by `advance` and `end`; test:
-// test/dialogs/smtp-overlap.test.ts.
+// Invariant (I6): the content of one transaction at most is on the wire, so that one message at most is in doubt.
+// Enforced by `advance`, which lets an envelope follow a final dot and nothing else; test: "a connection lost with
+// two messages under way leaves one in doubt" in test/dialogs/smtp-overlap.test.ts.
 
 import type { Envelope } from '../message/envelope.ts';
 import { classifySilence, silence } from './classify.ts';
 import type {
   PeerTrait,
-  RecipientOutcome,
   SmtpContent,
   SmtpSession,
   SmtpTarget,
@@ -21,21 +21,23 @@ import type {
   TlsFacts,
   TransactionResult,
 } from './client.ts';
-import { DATA, LONE_DOT, mailCommand, QUIT, RSET, rcptCommand } from './commands.ts';
+import { DATA, LONE_DOT, QUIT, RSET } from './commands.ts';
+import { createConduct } from './conduct.ts';
 import type { PeerExtensions } from './ehlo.ts';
-import { createExchange, type Exchange, type Step } from './exchange.ts';
-import { planTransaction, type TransactionPlan } from './plan-transaction.ts';
+import type { Step } from './exchange.ts';
+import { createJob, type Job, LEFT, settled } from './job.ts';
+import { planTransaction } from './plan-transaction.ts';
 import { formatReply, ownReply, type Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
-import { type ContentError, sendContent } from './send-content.ts';
+import { sendContent } from './send-content.ts';
 import type { Wire, WireEnd } from './wire.ts';
 
 /** One whose content flows or is judged, one whose envelope left with its final dot, one that waits. */
 const MAX_UNDER_WAY = 3;
 
 /**
- * How long an overlapped MAIL may stay unanswered once the final dot before it is answered: a peer that throws away
- * what follows a final dot never answers, and nothing is lost by asking another session.
+ * How long an overlapping MAIL may stay unanswered once the final dot before it is answered. A peer that throws away
+ * what follows a final dot would never answer, and nothing is lost by asking on another session.
  */
 const OVERLAP_PATIENCE_MS = 30_000;
 
@@ -48,145 +50,101 @@ export interface SessionFacts {
   readonly note: (trait: PeerTrait) => Promise<void>;
 }
 
-/** A message that was handed over. */
-interface Job {
-  readonly envelope: Envelope;
-  readonly content: SmtpContent;
-  readonly plan: TransactionPlan;
-  /** By position in the envelope, as far as they are known. */
-  readonly outcomes: (RecipientOutcome | undefined)[];
-  /** Those named in the present transaction. */
-  spoken: TransactionPlan['spoken'];
-  exchange: Exchange;
-  /** Its commands left before the reply to the final dot of another. */
-  isOverlapped: boolean;
-  /** Its first transaction is over: what is left are recipients whom the peer put off. */
-  isRemainder: boolean;
-  readonly resolve: (result: TransactionResult) => void;
-}
-
 export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   const { target, tls, extensions, traits } = facts;
   const { timeouts } = target;
   const { keywords } = extensions;
   const isPipelined = keywords.has('PIPELINING') && !traits.has('no-pipelining');
   const mayOverlap = isPipelined && !traits.has('no-overlap');
-  const peer = { host: target.host, extensions, verifiedTls: tls?.verified === true };
+  const peer = {
+    host: target.host,
+    extensions,
+    verifiedTls: tls?.verified === true && target.mxAuthenticated,
+  };
+  const conduct = createConduct(isPipelined, facts.note);
 
   /** What the peer has to answer, in order. */
   const owed: (Job | 'rset' | 'quit')[] = [];
-  /** Handed over, nothing of them said. */
+  /** Handed over, and nothing of them said. */
   const waiting: Job[] = [];
-  /** Decided, but told only when the peer answered RSET: one command at a time. */
-  let untold: (() => void) | undefined;
-  let underWay = 0;
   let handedOver = 0;
-  /** The last transaction went through without a refusal: the next may overlap it. */
+  let underWay = 0;
+  /** The last transaction went through without a refusal. */
   let isClean = false;
-  let overlapGranted = false;
-  let pipeliningProved = false;
-  let overlapProved = false;
-  let stopContent: (() => void) | undefined;
+  /** Somebody may have been told that three may be under way. */
+  let hasOverlapped = false;
+  /** Decided, but told only when the peer answered RSET, where commands go one at a time. */
+  let untold: Job | undefined;
+  let stopContent = (): void => {};
   let endedWith: Reply | undefined;
-  let wakeReady: (() => void)[] = [];
-  let onQuit = (): void => {};
   let silent = (stage: Stage): Reply => silence('connection lost', stage);
-  const notes: Promise<void>[] = [];
+  let onQuit = (): void => {};
+  let onReady: (() => void)[] = [];
 
-  function transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
+  async function transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
     const plan = planTransaction(envelope, content.sizeBytes, peer);
-    if (plan.spoken.length === 0) return Promise.resolve(settled([...plan.decided]));
-    const isFirst = handedOver === 0;
-    if (endedWith !== undefined) return Promise.resolve(onDeadSession(plan, endedWith, isFirst));
-    if (underWay >= limit()) return Promise.reject(new Error('a transaction is running on this session'));
+    if (plan.spoken.length === 0) return settled(plan.decided);
+    if (endedWith !== undefined) {
+      if (handedOver > 0) return { kind: 'unattempted', because: formatReply(endedWith) };
+      const verdict = classifySilence('mail', endedWith);
+      return settled(plan.decided.map((outcome) => outcome ?? verdict));
+    }
+    if (underWay >= limit()) throw new Error('a transaction is running on this session');
     handedOver += 1;
     underWay += 1;
-    return new Promise((resolve) => {
-      waiting.push({
-        envelope,
-        content,
-        plan,
-        outcomes: [...plan.decided],
-        spoken: plan.spoken,
-        exchange: createExchange(plan.spoken.length, isPipelined),
-        isOverlapped: false,
-        isRemainder: false,
-        resolve,
-      });
+    return await new Promise((resolve) => {
+      const done = (result: TransactionResult): void => {
+        underWay -= 1;
+        resolve(result);
+        if (isReady()) wake();
+      };
+      waiting.push(createJob({ envelope, content, plan, keywords, isPipelined, done }));
       advance();
     });
   }
 
-  /** As many as may be handed over, also by one who was told `ready` before the peer's mood changed. */
+  /** As many as may be handed over, also by one who was told `ready` before the peer refused something. */
   function limit(): number {
-    return overlapGranted ? MAX_UNDER_WAY : 1;
+    return hasOverlapped ? MAX_UNDER_WAY : 1;
   }
 
-  /** Says what can be said now. */
+  function isReady(): boolean {
+    return endedWith !== undefined || underWay < (mayOverlap && isClean ? MAX_UNDER_WAY : 1);
+  }
+
+  function wake(): void {
+    const all = onReady;
+    onReady = [];
+    for (const one of all) one();
+  }
+
+  // ---- What is said ----
+
+  /** Says what the next in line may say now. */
   function advance(): void {
-    const next = waiting[0];
-    if (next === undefined || endedWith !== undefined) return;
-    const isFree = owed.length === 0 || (isPipelined && owed.length === 1 && owed[0] === 'rset');
-    if (!isFree && !(mayFollowDot() && owed.length === 1)) return;
-    waiting.shift();
-    wire.write(begin(next, !isFree));
-  }
-
-  function mayFollowDot(): boolean {
     const head = owed[0];
-    return mayOverlap && isClean && typeof head === 'object' && head.exchange.finalDotSent;
+    const isFree = head === undefined || (head === 'rset' && isPipelined && owed.length === 1);
+    if (isFree || mayFollow(head)) say(begin(!isFree));
   }
 
-  /** The first commands of a transaction: all of them, or MAIL alone. */
-  function begin(job: Job, isOverlapped: boolean): string {
+  /** An envelope may follow a final dot, in the same write or behind it. */
+  function mayFollow(head: Job | 'rset' | 'quit' | undefined): boolean {
+    if (!mayOverlap || !isClean || owed.length !== 1) return false;
+    return typeof head === 'object' && head.exchange.finalDotSent;
+  }
+
+  /** The first commands of the next in line; '' when nobody waits. */
+  function begin(isOverlapped: boolean): string {
+    const job = endedWith === undefined ? waiting.shift() : undefined;
+    if (job === undefined) return '';
     job.isOverlapped = isOverlapped;
     owed.push(job);
     if (owed.length === 1) wire.allow(timeouts.mailMs);
-    const mail = mailCommand(job.envelope, job.plan, keywords);
-    return isPipelined ? mail + job.spoken.map((_, i) => rcpt(job, i)).join('') + DATA : mail;
+    return job.firstCommands();
   }
 
-  function rcpt(job: Job, index: number): string {
-    const spoken = job.spoken[index];
-    if (spoken === undefined) throw new Error('a recipient beyond the last');
-    return rcptCommand(spoken.address, job.envelope.recipients[spoken.position], keywords);
-  }
-
-  function replied(said: WireReply): void {
-    if (endedWith !== undefined) return;
-    const head = owed[0];
-    if (head === undefined) return unasked(said);
-    if (head === 'quit') return onQuit();
-    if (head === 'rset') return afterReset(said);
-    if (said.reply.code >= 400) isClean = false;
-    const step = head.exchange.took(said);
-    if (head.isOverlapped && !head.exchange.isOutOfSequence) overlapProved = true;
-    act(head, step, said.reply);
-  }
-
-  function act(job: Job, step: Step, reply: Reply): void {
-    switch (step.do) {
-      case 'wait':
-        return wire.allow(patience(job));
-      case 'say rcpt':
-        wire.write(rcpt(job, step.recipient));
-        return wire.allow(timeouts.rcptMs);
-      case 'say data':
-        wire.write(DATA);
-        return wire.allow(timeouts.dataMs);
-      case 'send content':
-        pipeliningProved = true;
-        return beginContent(job);
-      case 'send lone dot':
-        if (isPipelined) note('no-pipelining');
-        wire.write(LONE_DOT);
-        return wire.allow(timeouts.finalMs);
-      case 'finish':
-        return finish(job, step.reset);
-      case 'hang up':
-        if (step.misbehaved) blame(job);
-        return end(reply);
-    }
+  function say(commands: string): void {
+    if (commands !== '') wire.write(commands);
   }
 
   function beginContent(job: Job): void {
@@ -195,89 +153,129 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       moved: () => wire.allow(timeouts.contentMs),
       finalDot() {
         job.exchange.sentFinalDot();
-        const next = mayFollowDot() ? waiting.shift() : undefined;
-        return next && Buffer.from(begin(next, true));
+        return mayFollow(job) ? begin(true) : '';
       },
-      finalDotLeft: () => {
+      finalDotLeft() {
         if (owed[0] === job) wire.allow(timeouts.finalMs);
       },
-      failed: (error) => contentFailed(job, error),
+      // What the peer waits for cannot be sent: nobody judged the message, and nothing but an end is left.
+      failed({ message }) {
+        owed.shift();
+        end(ownReply(421, '4.3.0', message));
+        job.giveUp(message);
+      },
     });
   }
 
-  /** What the peer was promised cannot be sent: nobody judged the message, and only the connection's end remains. */
-  function contentFailed(job: Job, error: ContentError): void {
-    owed.shift();
-    if (job.isRemainder) resolve(job, settled(job.outcomes));
-    else resolve(job, { kind: 'unattempted', because: error.message });
-    end(ownReply(421, '4.3.0', error.message));
-  }
+  // ---- What is heard ----
 
-  function finish(job: Job, reset: boolean): void {
-    owed.shift();
-    stopContent?.();
-    stopContent = undefined;
-    pipeliningProved = true;
-    if (job.isOverlapped && job.exchange.isOutOfSequence) return sayAgain(job);
-    record(job);
-    isClean = job.exchange.isClean;
-    overlapGranted ||= isClean && mayOverlap;
-    const remainder = job.exchange.remainder().flatMap((at) => job.spoken[at] ?? []);
-    const tell = remainder.length > 0 ? undefined : () => resolve(job, settled(job.outcomes));
-    if (remainder.length > 0) queueAgain(job, remainder, true);
-    // One that overlaps was said already; it is for its MAIL to find a transaction that is still open.
-    const mustReset = reset && owed.length === 0;
-    if (mustReset) sendReset(isPipelined ? undefined : tell);
-    if (!mustReset || isPipelined) tell?.();
-    if (!mustReset) next();
-    else if (isPipelined) advance();
-  }
-
-  /** The peer took the overlapped commands for part of something else: they are said once more, by themselves. */
-  function sayAgain(job: Job): void {
-    note('no-overlap');
-    queueAgain(job, job.spoken, job.isRemainder);
-    if (owed.length === 0) sendReset(undefined);
-    else next();
-    advance();
-  }
-
-  function queueAgain(job: Job, spoken: TransactionPlan['spoken'], isRemainder: boolean): void {
-    job.spoken = spoken;
-    job.isRemainder = isRemainder;
-    job.isOverlapped = false;
-    job.exchange = createExchange(spoken.length, isPipelined);
-    waiting.unshift(job);
-  }
-
-  /** Whoever is owed a reply next has its time from now on. */
-  function next(): void {
+  function replied(said: WireReply): void {
+    if (endedWith !== undefined) return;
     const head = owed[0];
-    if (head === undefined) wire.lift();
-    else if (typeof head === 'object') wire.allow(patience(head));
-    advance();
+    if (head === undefined) unasked(said.reply);
+    else if (head === 'rset') afterReset(said.reply);
+    else if (head === 'quit') onQuit();
+    else {
+      if (said.reply.code >= 400) isClean = false;
+      const step = head.exchange.took(said);
+      if (head.isOverlapped && !head.exchange.isOutOfSequence) conduct.answeredOverlap();
+      act(head, step, said.reply);
+    }
   }
 
-  function sendReset(tell: (() => void) | undefined): void {
-    owed.push('rset');
-    untold = tell;
-    wire.write(RSET);
-    wire.allow(timeouts.rsetMs);
+  function act(job: Job, step: Step, reply: Reply): void {
+    switch (step.do) {
+      case 'wait':
+        break;
+      case 'say rcpt':
+        say(job.rcpt(step.recipient));
+        break;
+      case 'say data':
+        say(DATA);
+        break;
+      case 'send content':
+        conduct.answeredGroup();
+        beginContent(job);
+        return;
+      case 'send lone dot':
+        conduct.stumbled();
+        say(LONE_DOT);
+        break;
+      case 'finish':
+        finish(job, step.reset);
+        return;
+      case 'hang up':
+        if (step.misbehaved) conduct.misbehaved(job.isOverlapped);
+        end(reply);
+        return;
+    }
+    wire.allow(patience(job));
   }
 
-  function afterReset({ reply }: WireReply): void {
-    if (reply.code >= 300) return end(reply);
+  /** The peer has decided; the session goes on. */
+  function finish(job: Job, mustReset: boolean): void {
+    const { exchange } = job;
     owed.shift();
-    const tell = untold;
-    untold = undefined;
-    tell?.();
-    next();
+    stopContent();
+    conduct.answeredGroup();
+    // It took the envelope for part of the transaction before: it is said once more, by itself.
+    if (job.isOverlapped && exchange.isOutOfSequence) {
+      conduct.mixedUp();
+      job.sayAgain();
+      waiting.unshift(job);
+      reset();
+      return;
+    }
+    if (exchange.hasUnknownCommand) conduct.stumbled();
+    job.record(silent);
+    isClean = exchange.isClean;
+    hasOverlapped ||= isClean && mayOverlap;
+    const goesOn = job.takeRemainder();
+    if (goesOn) waiting.unshift(job);
+    // Where an envelope overlaps, its MAIL meets the open transaction: see above.
+    if (!mustReset || owed.length > 0) {
+      if (!goesOn) job.settle();
+      attend();
+    } else if (goesOn) reset();
+    else if (isPipelined) {
+      job.settle();
+      reset();
+    } else {
+      untold = job;
+      reset();
+    }
   }
 
-  /** A reply that nobody waits for: a 421, or a count that is wrong. */
-  function unasked({ reply }: WireReply): void {
-    if (reply.code !== 421 && isPipelined && handedOver > 0) note('no-pipelining');
-    end(reply);
+  /** RFC 5321 §4.1.1.5. With PIPELINING the next envelope leaves in the same write. */
+  function reset(): void {
+    owed.push('rset');
+    wire.allow(timeouts.rsetMs);
+    say(RSET + (isPipelined ? begin(false) : ''));
+  }
+
+  function afterReset(reply: Reply): void {
+    // What its transaction now holds is unknown: nothing may be added to it.
+    if (reply.code >= 300) {
+      end(reply);
+      return;
+    }
+    owed.shift();
+    tellUntold();
+    attend();
+  }
+
+  function tellUntold(): void {
+    const job = untold;
+    untold = undefined;
+    job?.settle();
+  }
+
+  /** Whoever is owed a reply now has its time from now on. */
+  function attend(): void {
+    const head = owed[0];
+    if (typeof head === 'object') wire.allow(patience(head));
+    else if (head === undefined) wire.lift();
+    advance();
   }
 
   function patience({ exchange, isOverlapped }: Job): number {
@@ -290,89 +288,55 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
         return timeouts.dataMs;
       case 'content':
         return timeouts.contentMs;
-      default:
+      case 'final':
+      case 'lone dot':
         return timeouts.finalMs;
     }
   }
 
-  function lost(why: WireEnd): void {
-    if (endedWith !== undefined) return;
-    const head = owed[0];
-    if (typeof head === 'object') {
-      const { awaited } = head.exchange;
-      const overlap = owed.some((other) => typeof other === 'object' && other.isOverlapped);
-      if (overlap && !overlapProved) note('no-overlap');
-      else if (isPipelined && !pipeliningProved && (awaited === 'rcpt' || awaited === 'data')) {
-        note('no-pipelining');
-      }
-      silent = (stage) => silence(why, stage);
-    }
-    end(ownReply(421, '4.4.2', why === 'timed out' ? 'the session timed out' : 'the connection was lost'));
+  // ---- How it ends ----
+
+  /** A reply that nobody waits for: a 421, or a peer that has lost count. */
+  function unasked(reply: Reply): void {
+    if (reply.code !== 421 && handedOver > 0) conduct.misbehaved(false);
+    end(reply);
   }
 
-  /** The session is over; `reply` says why, the peer's words or ours. */
+  function lost(why: WireEnd): void {
+    if (endedWith !== undefined) return;
+    silent = (stage) => silence(why, stage);
+    const head = owed[0];
+    if (typeof head === 'object') {
+      const { exchange, isOverlapped } = head;
+      if (owed.length > 1 || (isOverlapped && exchange.awaited === 'mail')) conduct.brokeOffOverlap();
+      else if (exchange.awaited === 'rcpt' || exchange.awaited === 'data') {
+        if (!conduct.brokeOffGroup()) exchange.distrust();
+      }
+    }
+    end(ownReply(421, '4.4.2', `${why} on this session`));
+  }
+
+  /** The session is over; `reply` says why, in the peer's words or ours. */
   function end(reply: Reply): void {
     if (endedWith !== undefined) return;
     endedWith = reply;
-    stopContent?.();
+    stopContent();
     wire.destroy();
-    const tell = untold;
-    untold = undefined;
-    tell?.();
-    const because = formatReply(reply);
-    const isFirstStanding = handedOver === underWay;
-    for (const [i, job] of [...owed.splice(0), ...waiting.splice(0)].entries()) {
+    tellUntold();
+    // A peer that has had enough says so to the next MAIL, or nothing at all: only the first message of a session
+    // has that for its outcome.
+    const first = handedOver === underWay ? owed[0] : undefined;
+    for (const job of [...owed.splice(0), ...waiting.splice(0)]) {
       if (typeof job !== 'object') continue;
-      if (job.isRemainder && job.exchange.isUnheard) resolve(job, settled(job.outcomes));
-      else if (isJudged(job, i === 0 && isFirstStanding)) {
-        record(job);
-        resolve(job, settled(job.outcomes));
-      } else resolve(job, { kind: 'unattempted', because });
+      const isForeign = job.isOverlapped && job.exchange.isOutOfSequence;
+      if (isForeign || (job !== first && job.exchange.isUnheard)) job.giveUp(formatReply(reply));
+      else {
+        job.record(silent);
+        job.settle();
+      }
     }
     onQuit();
     wake();
-  }
-
-  /**
-   * Whether an end of the session says anything about this message. A peer that has had enough says 421 to the next
-   * MAIL, or nothing: it has not looked at the message, unless it was the first.
-   */
-  function isJudged(job: Job, isFirst: boolean): boolean {
-    if (job.isOverlapped && job.exchange.isOutOfSequence) return false;
-    if (isFirst && !job.isOverlapped) return true;
-    return !job.exchange.isUnheard;
-  }
-
-  function record(job: Job): void {
-    for (const [i, outcome] of job.exchange.outcomes(silent).entries()) {
-      const position = job.spoken[i]?.position;
-      if (position !== undefined) job.outcomes[position] = outcome;
-    }
-  }
-
-  function resolve(job: Job, result: TransactionResult): void {
-    underWay -= 1;
-    job.resolve(result);
-    if (isReady()) wake();
-  }
-
-  function blame(job: Job): void {
-    if (job.isOverlapped && !overlapProved) note('no-overlap');
-    else if (isPipelined) note('no-pipelining');
-  }
-
-  function note(trait: PeerTrait): void {
-    notes.push(facts.note(trait));
-  }
-
-  function isReady(): boolean {
-    return endedWith !== undefined || underWay < (mayOverlap && isClean ? MAX_UNDER_WAY : 1);
-  }
-
-  function wake(): void {
-    const all = wakeReady;
-    wakeReady = [];
-    for (const one of all) one();
   }
 
   wire.listen({ replied, ended: lost });
@@ -384,34 +348,21 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       return endedWith === undefined && underWay < limit();
     },
     async ready() {
-      while (!isReady()) await new Promise<void>((resolve) => wakeReady.push(resolve));
+      while (!isReady()) await new Promise<void>((resolve) => onReady.push(resolve));
     },
     transact,
     async quit() {
       if (endedWith === undefined && underWay === 0) {
+        owed.push('quit');
+        wire.allow(timeouts.quitMs);
+        say(QUIT);
         await new Promise<void>((resolve) => {
           onQuit = resolve;
-          owed.push('quit');
-          wire.write(QUIT);
-          wire.allow(timeouts.quitMs);
         });
       }
       end(LEFT);
-      await Promise.all(notes);
+      await conduct.noted();
     },
     destroy: () => end(LEFT),
   };
-}
-
-const LEFT = ownReply(421, '4.4.2', 'the session was left');
-
-function settled(outcomes: readonly (RecipientOutcome | undefined)[]): TransactionResult {
-  return { kind: 'settled', outcomes: outcomes.map((outcome) => outcome ?? classifySilence('mail', LEFT)) };
-}
-
-/** The first message of a session that is already over has that for its outcome; another is nobody's. */
-function onDeadSession(plan: TransactionPlan, reply: Reply, isFirst: boolean): TransactionResult {
-  if (!isFirst) return { kind: 'unattempted', because: formatReply(reply) };
-  const verdict = classifySilence('mail', reply.code === 421 && reply !== LEFT ? reply : LEFT);
-  return settled(plan.decided.map((outcome) => outcome ?? verdict));
 }

@@ -47,6 +47,8 @@ export function target(port: number, more: Partial<SmtpTarget> = {}): SmtpTarget
     host: 'mx.example.net',
     address: '127.0.0.1',
     port,
+    source: 'mx',
+    mxAuthenticated: true,
     ehloName: 'out.example.com',
     tls: TLS.no,
     timeouts: TIMEOUTS,

@@ -47,7 +47,8 @@ export function target(
   tls: TlsDemand,
   more: Partial<SmtpTarget> = {},
 ): SmtpTarget {
-  return { host, address, port: 25, ehloName: 'out.sender.test', tls, timeouts: TIMEOUTS, ...more };
+  const found = { port: 25, source: 'mx', mxAuthenticated: true } as const;
+  return { host, address, ...found, ehloName: 'out.sender.test', tls, timeouts: TIMEOUTS, ...more };
 }
 
 /** Rejects when it does not open. */

@@ -117,7 +117,14 @@ function stage(
     await runSite(
       { ...deps, deliveriesPerSession },
       at,
-      { name: 'site', hops, tls: { mode: 'no', verify: false }, tasks, findings: new Map() },
+      {
+        name: 'site',
+        hops,
+        tls: { mode: 'no', verify: false },
+        mxAuthenticated: false,
+        tasks,
+        findings: new Map(),
+      },
       () => {},
     );
   };
