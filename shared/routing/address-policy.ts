@@ -1,6 +1,7 @@
 // Which addresses mail may be sent to (I10). A domain's MX records are written by strangers: an address that is
 // not on the public Internet is refused, so that nobody reaches our own network, the machine itself or a
-// cloud's metadata service by way of a mail domain. What the operator lists is let through.
+// cloud's metadata service by way of a mail domain. What the operator lists is let through, and relays that the
+// operator names may be private.
 
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
@@ -30,6 +31,32 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
     return undefined;
   };
 }
+
+/**
+ * For hosts that the operator names in Routes: a relay in a private network is the usual case, and one on this
+ * machine is meant as well. What can be no relay is refused all the same: metadata services, link-local addresses
+ * (a name's owner may point there), multicast, and what is no address of a host.
+ */
+export function createRoutePolicy(options: AddressPolicyOptions): AddressPolicy {
+  const common = createAddressPolicy(options);
+  const near = createAddressPolicy({ allow: [...options.allow, ...RELAY_NETWORKS] });
+  return (address) => (isMetadata(address) ? common(address) : near(address));
+}
+
+function isMetadata(address: string): boolean {
+  return isIP(address) !== 0 && CLOUD_METADATA.has(ipaddr.parse(address).toString());
+}
+
+/** Loopback, RFC 1918, RFC 6598, RFC 4193. */
+const RELAY_NETWORKS = [
+  '127.0.0.0/8',
+  '::1',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  'fc00::/7',
+];
 
 type Block = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
 

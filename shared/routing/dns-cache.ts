@@ -3,8 +3,8 @@
 
 import type { AddressRecord, DnsAnswer, DnsPort, MxRecord } from './dns.ts';
 
-/** Node tells no TTL for MX; operators rarely move mail faster than this. */
-const MX_TTL_MS = 300_000;
+/** Node tells no TTL for MX and CNAME; operators rarely move mail faster than this. */
+const UNTOLD_TTL_MS = 300_000;
 /** For names without records: RFC 2308 lets the zone decide, but Node does not tell its word. */
 const NEGATIVE_TTL_MS = 60_000;
 const MIN_TTL_MS = 60_000;
@@ -18,13 +18,15 @@ export interface DnsCacheOptions {
 }
 
 export function createDnsCache({ dns, nowMs }: DnsCacheOptions): DnsPort {
-  const mx = createTable<MxRecord>(nowMs, () => MX_TTL_MS);
+  const mx = createTable<MxRecord>(nowMs, () => UNTOLD_TTL_MS);
+  const aliases = createTable<string>(nowMs, () => UNTOLD_TTL_MS);
   const addresses = createTable<AddressRecord>(nowMs, (records) =>
     Math.min(...records.map((record) => record.ttlSeconds * 1_000)),
   );
   return {
     mx: (name) => mx(name, () => dns.mx(name)),
     addresses: (name, family) => addresses(`${family} ${name}`, () => dns.addresses(name, family)),
+    alias: (name) => aliases(name, () => dns.alias(name)),
   };
 }
 

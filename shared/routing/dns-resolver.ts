@@ -29,6 +29,7 @@ export function createDnsResolver(options: DnsResolverOptions): DnsPort {
           family === 4 ? resolver.resolve4(name, { ttl: true }) : resolver.resolve6(name, { ttl: true });
         return (await ask).map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
       }),
+    alias: (name) => answer(() => resolver.resolveCname(name)),
   };
 }
 

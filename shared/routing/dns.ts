@@ -24,7 +24,9 @@ export type DnsAnswer<T> =
 export type AddressFamily = 4 | 6;
 
 export interface DnsPort {
-  /** Never rejects; nor does the other. Names are A-labels. */
+  /** Never rejects; nor do the others. Names are A-labels. */
   mx(name: string): Promise<DnsAnswer<MxRecord>>;
   addresses(name: string, family: AddressFamily): Promise<DnsAnswer<AddressRecord>>;
+  /** The name that a name is an alias of (CNAME). */
+  alias(name: string): Promise<DnsAnswer<string>>;
 }

@@ -5,9 +5,12 @@ import type { Reply } from '../smtp/reply.ts';
 
 /** One address to connect to. */
 export interface Hop {
+  /** Lower case, A-labels, no final dot; the address itself where no name led to it. */
   readonly host: string;
   readonly address: string;
   readonly port: number;
+  /** `mx`: found as RFC 5321 §5.1 says, the domain's own word. `routes`: named by the operator instead. */
+  readonly source: 'mx' | 'routes';
 }
 
 /** A published TLS policy as RFC 8460 §4.3.1 reports it. */

@@ -104,7 +104,7 @@ export function createDestinations(nowMs: () => number): Destinations {
       return {
         kind: 'hops',
         site: domain,
-        hops: [{ host: `mx.${domain}`, address: '127.0.0.11', port: 25 }],
+        hops: [{ host: `mx.${domain}`, address: '127.0.0.11', port: 25, source: 'mx' }],
         tls: { mode: 'no', verify: false },
       };
     },

@@ -88,7 +88,7 @@ test('a message deferred at RCPT and then greylisted is tried after 300 and 600 
      C: QUIT
      S: 221 2.0.0 Bye`,
   );
-  const hop = { host: 'mx.twice.example', address: '127.0.0.1', port: peer.port };
+  const hop = { host: 'mx.twice.example', address: '127.0.0.1', port: peer.port, source: 'mx' } as const;
   const tls = { mode: 'no', verify: false } as const;
   const router: Router = {
     route: async () => ({ kind: 'hops', site: 'mx.twice.example', hops: [hop], tls }),

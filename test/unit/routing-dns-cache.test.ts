@@ -21,6 +21,10 @@ function start(answers: {
       asked.push(`${name} ${family}`);
       return answers.addresses?.shift() ?? { kind: 'nodata' };
     },
+    async alias(name) {
+      asked.push(`${name} CNAME`);
+      return { kind: 'records', records: ['alias.example.net'] };
+    },
   };
   return { cache: createDnsCache({ dns, nowMs: () => clock.nowMs }), asked, clock };
 }
@@ -48,6 +52,18 @@ test('MX records are kept for five minutes', async () => {
   assert.deepEqual(asked, ['example.net MX']);
   clock.nowMs = 300_000;
   assert.deepEqual(await cache.mx('example.net'), { kind: 'nxdomain' });
+});
+
+test('aliases are kept for five minutes as well', async () => {
+  const { cache, asked, clock } = start({});
+  const alias = { kind: 'records', records: ['alias.example.net'] };
+  assert.deepEqual(await cache.alias('example.net'), alias);
+  clock.nowMs = 299_999;
+  assert.deepEqual(await cache.alias('example.net'), alias);
+  assert.deepEqual(asked, ['example.net CNAME']);
+  clock.nowMs = 300_000;
+  await cache.alias('example.net');
+  assert.deepEqual(asked, ['example.net CNAME', 'example.net CNAME']);
 });
 
 test('addresses are kept as long as the shortest of their records, at least a minute, at most an hour', async () => {

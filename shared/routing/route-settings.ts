@@ -1,0 +1,19 @@
+// From what a configuration says of a domain to what its route needs.
+
+import type { DeliverySettings } from '../config/delivery-settings.ts';
+import type { RouteSettings } from './create-router.ts';
+
+/**
+ * `certificates`: the text of every TLS_CA file by its path, as `namedFiles` lists them; throws when one is
+ * missing, since mail must not rest on other authorities than it was told to.
+ */
+export function routeSettings(
+  settings: DeliverySettings,
+  certificates: ReadonlyMap<string, string>,
+): RouteSettings {
+  const { routes, remoteSmtpPort: port, skipHosts, tls: mode, tlsVerify, tlsCa } = settings;
+  const ca = tlsCa === undefined ? undefined : certificates.get(tlsCa);
+  if (tlsCa !== undefined && ca === undefined) throw new Error(`${tlsCa} was not read`);
+  const verify = mode === 'required' && (tlsVerify === 'host' || tlsVerify === 'ca');
+  return { routes, port, skipHosts, tls: { mode, verify, ...(ca === undefined ? {} : { ca }) } };
+}
