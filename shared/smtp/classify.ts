@@ -62,6 +62,7 @@ const AWAITED: Readonly<Record<Stage, string>> = {
   final: 'waiting for the reply to the final dot',
 };
 
-function outOfTurn(reply: Reply): Reply {
+/** A reply of ours in place of one that answers nothing which was asked. */
+export function outOfTurn(reply: Reply): Reply {
   return ownReply(451, '4.5.0', `${reply.code} came out of turn: ${reply.text}`);
 }

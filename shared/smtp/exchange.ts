@@ -17,6 +17,9 @@ import type { Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
 import { type StageReply, settleTransaction } from './settle-transaction.ts';
 
+/** What a reply of a transaction is for. */
+export type TransactionStage = Extract<Stage, 'mail' | 'rcpt' | 'data' | 'content' | 'final'> | 'lone dot';
+
 export type Step =
   /** More replies are owed. */
   | { readonly do: 'wait' }
@@ -31,7 +34,7 @@ export type Step =
 
 export interface Exchange {
   /** What the next reply is for. */
-  readonly awaited: Stage | 'lone dot';
+  readonly awaited: TransactionStage;
   readonly finalDotSent: boolean;
   /** Nothing was said about the message: no reply to MAIL, or a 421, which is about the session. */
   readonly isUnheard: boolean;
@@ -39,17 +42,21 @@ export interface Exchange {
   readonly isClean: boolean;
   /** The peer does not know what MAIL, RCPT or DATA is about here: its fault or ours, but not the message's. */
   readonly isOutOfSequence: boolean;
+  /** The peer does not know a command that left in a group. */
+  readonly hasUnknownCommand: boolean;
   /** Positions among the recipients that a next transaction may name again. */
   remainder(): readonly number[];
   took(said: WireReply): Step;
   /** The final dot was handed to the socket. */
   sentFinalDot(): void;
+  /** The group broke off at a peer that has never answered one whole: nothing in it is taken for permanent. */
+  distrust(): void;
   outcomes(silence: (stage: Stage) => Reply): RecipientOutcome[];
 }
 
 export function createExchange(recipients: number, isPipelined: boolean): Exchange {
   const replies: StageReply[] = [];
-  let awaited: Stage | 'lone dot' = 'mail';
+  let awaited: TransactionStage = 'mail';
   let rcptReplies = 0;
   let accepted = 0;
   let mailAccepted = false;
@@ -91,11 +98,6 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
       case 'final':
         if (!intelligible || isIntermediate(reply)) return hangUp(true);
         return { do: 'finish', reset: !letsGoOn('final', reply) };
-      case 'connect':
-      case 'greeting':
-      case 'ehlo':
-      case 'starttls':
-        throw new Error(`no stage of a transaction: ${stage}`);
     }
   }
 
@@ -152,8 +154,15 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
       const mail = said('mail');
       return mail !== undefined && isAboutSequence(mail.reply);
     },
+    get hasUnknownCommand() {
+      return isPipelined && replies.some(({ reply }) => reply.code === 500 || reply.code === 502);
+    },
+    distrust() {
+      isOutOfStep = isPipelined;
+    },
     remainder() {
-      if (accepted === 0) return [];
+      const final = said('final');
+      if (final === undefined || !letsGoOn('final', final.reply)) return [];
       const verdicts = replies.filter(({ stage }) => stage === 'rcpt');
       return Array.from({ length: recipients }, (_, at) => at).filter((at) => {
         const verdict = verdicts[at];

@@ -103,7 +103,6 @@ function openTcp(target: SmtpTarget, timeoutMs: number, dial: Dial): Promise<Soc
       const socket = dial({
         host: target.address,
         port: target.port,
-        noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: KEEPALIVE_MS,
         ...(target.localAddress === undefined ? {} : { localAddress: target.localAddress }),
@@ -114,6 +113,7 @@ function openTcp(target: SmtpTarget, timeoutMs: number, dial: Dial): Promise<Soc
       }, timeoutMs);
       socket.once('connect', () => {
         clearTimeout(timer);
+        socket.setNoDelay(true);
         resolve(socket);
       });
       socket.on('error', (error: NodeJS.ErrnoException) => {

@@ -19,7 +19,7 @@ export interface ContentProgress {
   /** A piece was read, or left. */
   moved(): void;
   /** The final dot is about to be handed to the socket; what is returned leaves in the same write, behind it. */
-  finalDot(): Uint8Array | undefined;
+  finalDot(): string;
   /** The final dot left. */
   finalDotLeft(): void;
   /** No final dot was or will be sent. */
@@ -99,7 +99,7 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
     socket.write(stuffer.end(), () => {
       if (!isStopped) progress.finalDotLeft();
     });
-    if (behind !== undefined) socket.write(behind);
+    if (behind !== '') socket.write(behind);
     socket.uncork();
   }
 

@@ -11,7 +11,7 @@
 // two messages under way leaves one in doubt" in test/dialogs/smtp-overlap.test.ts.
 
 import type { Envelope } from '../message/envelope.ts';
-import { classifySilence, silence } from './classify.ts';
+import { classifySilence, outOfTurn, silence } from './classify.ts';
 import type {
   PeerTrait,
   SmtpContent,
@@ -26,20 +26,13 @@ import { createConduct } from './conduct.ts';
 import type { PeerExtensions } from './ehlo.ts';
 import type { Step } from './exchange.ts';
 import { createJob, type Job, LEFT, settled } from './job.ts';
+import { patience } from './patience.ts';
 import { planTransaction } from './plan-transaction.ts';
 import { formatReply, ownReply, type Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
 import { sendContent } from './send-content.ts';
+import { createTurns } from './turns.ts';
 import type { Wire, WireEnd } from './wire.ts';
-
-/** One whose content flows or is judged, one whose envelope left with its final dot, one that waits. */
-const MAX_UNDER_WAY = 3;
-
-/**
- * How long an overlapping MAIL may stay unanswered once the final dot before it is answered. A peer that throws away
- * what follows a final dot would never answer, and nothing is lost by asking on another session.
- */
-const OVERLAP_PATIENCE_MS = 30_000;
 
 export interface SessionFacts {
   readonly target: SmtpTarget;
@@ -62,24 +55,19 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     verifiedTls: tls?.verified === true && target.mxAuthenticated,
   };
   const conduct = createConduct(isPipelined, facts.note);
+  const turns = createTurns(mayOverlap);
 
   /** What the peer has to answer, in order. */
   const owed: (Job | 'rset' | 'quit')[] = [];
   /** Handed over, and nothing of them said. */
   const waiting: Job[] = [];
   let handedOver = 0;
-  let underWay = 0;
-  /** The last transaction went through without a refusal. */
-  let isClean = false;
-  /** Somebody may have been told that three may be under way. */
-  let hasOverlapped = false;
   /** Decided, but told only when the peer answered RSET, where commands go one at a time. */
   let untold: Job | undefined;
   let stopContent = (): void => {};
   let endedWith: Reply | undefined;
   let silent = (stage: Stage): Reply => silence('connection lost', stage);
   let onQuit = (): void => {};
-  let onReady: (() => void)[] = [];
 
   async function transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
     const plan = planTransaction(envelope, content.sizeBytes, peer);
@@ -89,33 +77,17 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       const verdict = classifySilence('mail', endedWith);
       return settled(plan.decided.map((outcome) => outcome ?? verdict));
     }
-    if (underWay >= limit()) throw new Error('a transaction is running on this session');
+    if (turns.areTaken) throw new Error('a transaction is running on this session');
     handedOver += 1;
-    underWay += 1;
+    turns.take();
     return await new Promise((resolve) => {
       const done = (result: TransactionResult): void => {
-        underWay -= 1;
         resolve(result);
-        if (isReady()) wake();
+        turns.giveBack();
       };
       waiting.push(createJob({ envelope, content, plan, keywords, isPipelined, done }));
       advance();
     });
-  }
-
-  /** As many as may be handed over, also by one who was told `ready` before the peer refused something. */
-  function limit(): number {
-    return hasOverlapped ? MAX_UNDER_WAY : 1;
-  }
-
-  function isReady(): boolean {
-    return endedWith !== undefined || underWay < (mayOverlap && isClean ? MAX_UNDER_WAY : 1);
-  }
-
-  function wake(): void {
-    const all = onReady;
-    onReady = [];
-    for (const one of all) one();
   }
 
   // ---- What is said ----
@@ -129,7 +101,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
 
   /** An envelope may follow a final dot, in the same write or behind it. */
   function mayFollow(head: Job | 'rset' | 'quit' | undefined): boolean {
-    if (!mayOverlap || !isClean || owed.length !== 1) return false;
+    if (!turns.isClean || owed.length !== 1) return false;
     return typeof head === 'object' && head.exchange.finalDotSent;
   }
 
@@ -176,7 +148,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     else if (head === 'rset') afterReset(said.reply);
     else if (head === 'quit') onQuit();
     else {
-      if (said.reply.code >= 400) isClean = false;
+      if (said.reply.code >= 400) turns.judgedClean(false);
       const step = head.exchange.took(said);
       if (head.isOverlapped && !head.exchange.isOutOfSequence) conduct.answeredOverlap();
       act(head, step, said.reply);
@@ -209,7 +181,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
         end(reply);
         return;
     }
-    wire.allow(patience(job));
+    allow(job);
   }
 
   /** The peer has decided; the session goes on. */
@@ -228,8 +200,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     }
     if (exchange.hasUnknownCommand) conduct.stumbled();
     job.record(silent);
-    isClean = exchange.isClean;
-    hasOverlapped ||= isClean && mayOverlap;
+    turns.judgedClean(exchange.isClean);
     const goesOn = job.takeRemainder();
     if (goesOn) waiting.unshift(job);
     // Where an envelope overlaps, its MAIL meets the open transaction: see above.
@@ -273,25 +244,13 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   /** Whoever is owed a reply now has its time from now on. */
   function attend(): void {
     const head = owed[0];
-    if (typeof head === 'object') wire.allow(patience(head));
+    if (typeof head === 'object') allow(head);
     else if (head === undefined) wire.lift();
     advance();
   }
 
-  function patience({ exchange, isOverlapped }: Job): number {
-    switch (exchange.awaited) {
-      case 'mail':
-        return isOverlapped ? Math.min(timeouts.mailMs, OVERLAP_PATIENCE_MS) : timeouts.mailMs;
-      case 'rcpt':
-        return timeouts.rcptMs;
-      case 'data':
-        return timeouts.dataMs;
-      case 'content':
-        return timeouts.contentMs;
-      case 'final':
-      case 'lone dot':
-        return timeouts.finalMs;
-    }
+  function allow({ exchange, isOverlapped }: Job): void {
+    wire.allow(patience(timeouts, exchange.awaited, isOverlapped));
   }
 
   // ---- How it ends ----
@@ -299,7 +258,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   /** A reply that nobody waits for: a 421, or a peer that has lost count. */
   function unasked(reply: Reply): void {
     if (reply.code !== 421 && handedOver > 0) conduct.misbehaved(false);
-    end(reply);
+    end(reply.code >= 400 && reply.code < 500 ? reply : outOfTurn(reply));
   }
 
   function lost(why: WireEnd): void {
@@ -323,20 +282,12 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     stopContent();
     wire.destroy();
     tellUntold();
-    // A peer that has had enough says so to the next MAIL, or nothing at all: only the first message of a session
-    // has that for its outcome.
-    const first = handedOver === underWay ? owed[0] : undefined;
+    const first = handedOver === turns.underWay ? owed[0] : undefined;
     for (const job of [...owed.splice(0), ...waiting.splice(0)]) {
-      if (typeof job !== 'object') continue;
-      const isForeign = job.isOverlapped && job.exchange.isOutOfSequence;
-      if (isForeign || (job !== first && job.exchange.isUnheard)) job.giveUp(formatReply(reply));
-      else {
-        job.record(silent);
-        job.settle();
-      }
+      if (typeof job === 'object') job.sessionEnded(formatReply(reply), silent, job === first);
     }
     onQuit();
-    wake();
+    turns.end();
   }
 
   wire.listen({ replied, ended: lost });
@@ -345,14 +296,12 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     tls,
     extensions,
     get usable() {
-      return endedWith === undefined && underWay < limit();
+      return endedWith === undefined && !turns.areTaken;
     },
-    async ready() {
-      while (!isReady()) await new Promise<void>((resolve) => onReady.push(resolve));
-    },
+    ready: turns.ready,
     transact,
     async quit() {
-      if (endedWith === undefined && underWay === 0) {
+      if (endedWith === undefined && turns.underWay === 0) {
         owed.push('quit');
         wire.allow(timeouts.quitMs);
         say(QUIT);
