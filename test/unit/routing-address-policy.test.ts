@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAddressPolicy } from '../../shared/routing/address-policy.ts';
+import { createAddressPolicy, createRoutePolicy } from '../../shared/routing/address-policy.ts';
 
 test('mail goes to public addresses', () => {
   const policy = createAddressPolicy({ allow: [] });
@@ -92,4 +92,40 @@ test('a block that cannot be read is a fault of the configuration', () => {
   for (const block of ['10.0.0.0/33', 'example.net', '10.0.0', '', '::1/129']) {
     assert.throws(() => createAddressPolicy({ allow: [block] }), /not an address or CIDR block/, block);
   }
+});
+
+test('a relay that the operator names may be private or on this machine', () => {
+  const policy = createRoutePolicy({ allow: [] });
+  for (const address of [
+    '8.8.8.8',
+    '10.0.0.5',
+    '172.20.0.1',
+    '192.168.1.1',
+    '100.64.0.9',
+    '127.0.0.1',
+    '::1',
+    'fd12::5',
+  ])
+    assert.equal(policy(address), undefined, address);
+});
+
+test('no relay is a metadata service, or no host at all', () => {
+  const policy = createRoutePolicy({ allow: [] });
+  for (const [address, refusal] of [
+    ['169.254.169.254', 'is a metadata service'],
+    ['fd00:ec2::254', 'is a metadata service'],
+    ['FD00:EC2:0::254', 'is a metadata service'],
+    ['168.63.129.16', 'is a metadata service'],
+    ['169.254.7.7', 'is link-local'],
+    ['fe80::1', 'is link-local'],
+    ['224.0.0.1', 'is multicast'],
+    ['0.0.0.0', 'is unspecified'],
+    ['::', 'is unspecified'],
+    ['255.255.255.255', 'is the broadcast address'],
+    ['::ffff:10.0.0.1', 'is an IPv4-mapped address'],
+    ['relay.internal', 'is not an IP address'],
+  ] as const)
+    assert.equal(policy(address), refusal, address);
+  const allowing = createRoutePolicy({ allow: ['169.254.7.0/24'] });
+  assert.equal(allowing('169.254.7.7'), undefined);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { siteName } from '../../shared/routing/site.ts';
+import { siteName, siteOf } from '../../shared/routing/site.ts';
 
 test('a site is named after its hosts', () => {
   for (const [hosts, name] of [
@@ -42,4 +42,29 @@ test('two sets of hosts share a name only when they are the same set', () => {
     }),
     { numRuns: 5_000 },
   );
+});
+
+test('sessions of one site fit all its mail: ports, operator hosts and skipped addresses make sites of their own', () => {
+  const mx = (host: string, port = 25) => ({ host, port, source: 'mx' }) as const;
+  const relay = (host: string, port = 25) => ({ host, port, source: 'routes' }) as const;
+  const site = (hosts: Parameters<typeof siteOf>[0], skipped: readonly string[] = [], usualPort = 25) =>
+    siteOf(hosts, { usualPort, skipped });
+  assert.equal(site([mx('mx2.example.net'), mx('mx1.example.net')]), '(mx1|mx2).example.net');
+  assert.equal(site([mx('mx1.example.net', 26), mx('mx2.example.net', 26)]), '(mx1|mx2).example.net:26');
+  assert.equal(site([mx('mx1.example.net', 26)], [], 26), 'mx1.example.net');
+  assert.equal(site([mx('192.0.2.1'), mx('192.0.3.1')]), '([192.0.2.1]|[192.0.3.1])');
+  assert.equal(site([mx('2001:db8::1', 26)]), '[2001:db8::1]:26');
+  assert.equal(site([relay('relay.internal', 587)]), 'smtp://relay.internal:587');
+  assert.equal(
+    site([mx('mx.example.net'), relay('relay.internal')]),
+    'smtp://(mx.example.net|relay.internal)',
+  );
+  assert.equal(
+    site([mx('mx.example.net')], ['192.0.2.2', '192.0.2.1']),
+    site([mx('mx.example.net')], ['192.0.2.1', '192.0.2.2', '192.0.2.1']),
+  );
+  const names = [[], ['192.0.2.1'], ['192.0.2.2']].map((skipped) => site([mx('mx.example.net')], skipped));
+  assert.equal(new Set(names).size, 3);
+  const long = Array.from({ length: 40 }, (_, n) => relay(`mail-exchanger-${n}.example.net`));
+  assert.equal(site(long).length, 255);
 });
