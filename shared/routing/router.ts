@@ -49,8 +49,6 @@ export type RouteOutcome =
       readonly hops: readonly Hop[];
       /** What a session for this domain must have; domains of one site that differ in it share no sessions. */
       readonly tls: TlsDemand;
-      /** Whether the hosts come from DNS or from the operator's Routes; `mx` when absent. */
-      readonly source?: 'mx' | 'routes';
       /**
        * The hosts are known to be the domain's: an enforced policy allows each, or the operator named them. A
        * message that requires TLS goes nowhere else (RFC 8689 §4.2.1).

@@ -3,35 +3,48 @@
 // name, whatever the configuration says of TLS; a domain of which no host is left is put off, never bounced. Under
 // `testing` mail goes as it would without, and what would have failed can be counted.
 //
-// What the operator says by Routes is not the domain's to judge: such hops pass as they are.
+// Hosts that the operator names by Routes are not the domain's to judge: they stay. Where they stand beside the
+// domain's own, what the policy demands of TLS holds for them too.
 
+import { createHash } from 'node:crypto';
+import { domainToASCII } from 'node:url';
+import type { DeliverySettings } from '../config/delivery-settings.ts';
 import { ownReply } from '../smtp/reply.ts';
 import { allowsHost } from './mta-sts-policy.ts';
-import type { PolicyFacts, PolicyTrouble, RouteOutcome, Router } from './router.ts';
+import type { Hop, PolicyFacts, PolicyTrouble, RouteOutcome, Router } from './router.ts';
 import type { StsDecision, StsPolicies } from './sts-cache.ts';
 
 export interface TlsPolicyOptions {
-  /** False: the domain's policy is not asked for (Enable_MTA_STS, or Routes that name its hosts); true when absent. */
-  readonly isAsked?: (domain: string) => boolean;
+  /** `domain` in A-labels, or an address literal. False: its policy is not asked for. */
+  readonly isAsked: (domain: string) => boolean;
 }
 
-export function withTlsPolicy(
-  router: Router,
-  policies: StsPolicies,
-  { isAsked = () => true }: TlsPolicyOptions = {},
-): Router {
+/** A domain's policy is about its own mail hosts: it is asked for where they are used. */
+export function asksForPolicy({
+  enableMtaSts,
+  routes,
+}: Pick<DeliverySettings, 'enableMtaSts' | 'routes'>): boolean {
+  return enableMtaSts && (routes.length === 0 || routes.some(({ target }) => target.kind === 'own-mx'));
+}
+
+export function withTlsPolicy(router: Router, policies: StsPolicies, { isAsked }: TlsPolicyOptions): Router {
   return {
     async route(domain) {
-      const looked = isAsked(domain) ? policies.policyFor(domain) : Promise.resolve<StsDecision>({});
+      const name = domain.startsWith('[') ? domain : domainToASCII(domain);
+      const looked = isAsked(name) ? policies.policyFor(domain) : Promise.resolve<StsDecision>({});
       const outcome = await router.route(domain);
       if (outcome.kind !== 'hops') return outcome;
-      if (outcome.source === 'routes') return { ...outcome, mxAuthenticated: true };
+      if (!outcome.hops.some(isOwn)) return { ...outcome, mxAuthenticated: true };
       return applied(domain, outcome, await looked);
     },
   };
 }
 
 type Hops = Extract<RouteOutcome, { kind: 'hops' }>;
+
+function isOwn({ source }: Hop): boolean {
+  return source === 'mx';
+}
 
 function applied(domain: string, route: Hops, { policy, failed }: StsDecision): RouteOutcome {
   if (policy === undefined) {
@@ -52,19 +65,23 @@ function applied(domain: string, route: Hops, { policy, failed }: StsDecision): 
 }
 
 function enforced(domain: string, route: Hops, policy: PolicyFacts): RouteOutcome {
-  const hops = route.hops.filter(({ host }) => allowsHost(policy.mx, host));
+  const hops = route.hops.filter((hop) => !isOwn(hop) || allowsHost(policy.mx, hop.host));
   const leftOut = route.hops.filter((hop) => !hops.includes(hop));
-  const findings = { policy, ...(leftOut.length === 0 ? {} : { leftOut }) };
   if (hops.length === 0) {
-    const hosts = [...new Set(leftOut.map(({ host }) => host))].join(', ');
-    const text = `the MTA-STS policy of ${domain} does not allow its mail hosts: ${hosts}`;
-    return { kind: 'transient', reply: ownReply(451, '4.7.5', text), ...findings };
+    const text = `the MTA-STS policy of ${domain} does not allow its mail hosts: ${hostsOf(leftOut).join(', ')}`;
+    return { kind: 'transient', reply: ownReply(451, '4.7.5', text), policy, leftOut };
   }
-  return {
-    ...route,
-    hops,
-    tls: { ...route.tls, mode: 'required', verify: true },
-    mxAuthenticated: true,
-    ...findings,
-  };
+  const tls = { ...route.tls, mode: 'required', verify: true } as const;
+  const allowed = { ...route, hops, tls, mxAuthenticated: true, policy };
+  return leftOut.length === 0 ? allowed : { ...allowed, site: siteWithout(route.site, leftOut), leftOut };
+}
+
+/** Domains of one site share sessions: those whose policies allow other hosts of it must not. */
+function siteWithout(site: string, leftOut: readonly Hop[]): string {
+  const mark = createHash('sha256').update(hostsOf(leftOut).toSorted().join()).digest('hex').slice(0, 8);
+  return `${site}-${mark}`;
+}
+
+function hostsOf(hops: readonly Hop[]): readonly string[] {
+  return [...new Set(hops.map(({ host }) => host))];
 }
