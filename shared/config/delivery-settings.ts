@@ -99,32 +99,6 @@ export function deliverySettings(configuration: Configuration, at: At = {}): Del
   };
 }
 
-/** More domains than most configurations meet in an hour. */
-const MAX_DOMAINS_KEPT = 10_000;
-
-/**
- * What `make` makes of the settings of each domain, made once: for a configuration without stanzas the same for
- * all. `binding` as in `At`.
- */
-export function byDomain<T>(
-  configuration: Configuration,
-  make: (settings: DeliverySettings) => T,
-  binding?: string,
-): (domain: string) => T {
-  const place = binding === undefined ? {} : { binding };
-  const global = make(deliverySettings(configuration, place));
-  if (configuration.domains.length + configuration.bindings.length === 0) return () => global;
-  const kept = new Map<string, T>();
-  return (domain) => {
-    const known = kept.get(domain);
-    if (known !== undefined) return known;
-    const made = make(deliverySettings(configuration, { domain, ...place }));
-    if (kept.size >= MAX_DOMAINS_KEPT) kept.clear();
-    kept.set(domain, made);
-    return made;
-  };
-}
-
 export interface HttpListen {
   readonly listen: ListenAddress;
   /** Who may connect, apart from the machine itself. */

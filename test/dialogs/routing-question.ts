@@ -1,7 +1,7 @@
 // One question to a router, with a name server and a configuration behind it, and its answer in one line.
 
 import assert from 'node:assert/strict';
-import { byDomain } from '../../shared/config/delivery-settings.ts';
+import { deliverySettings } from '../../shared/config/delivery-settings.ts';
 import { loadConfiguration } from '../../shared/config/load.ts';
 import { createAddressPolicy, createRoutePolicy } from '../../shared/routing/address-policy.ts';
 import { createRouter, type RouterOptions } from '../../shared/routing/create-router.ts';
@@ -39,7 +39,7 @@ export async function ask(zone: string, domain: string, more: Circumstances = {}
     dns: createDnsResolver({ servers: [dns.server], timeoutMs, tries: 1 }),
     policy: createAddressPolicy(TEST_NETS),
     routePolicy: createRoutePolicy(TEST_NETS),
-    settingsFor: byDomain(loaded.configuration, (settings) => routeSettings(settings, new Map())),
+    settingsFor: (name) => routeSettings(deliverySettings(loaded.configuration, { domain: name }), new Map()),
     usualPort: 25,
     random: () => 0,
     ownNames: ['relay.example.com'],

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byDomain, deliverySettings } from '../../shared/config/delivery-settings.ts';
+import { deliverySettings } from '../../shared/config/delivery-settings.ts';
 import { loadConfiguration } from '../../shared/config/load.ts';
 import { routeSettings } from '../../shared/routing/route-settings.ts';
 
@@ -32,19 +32,4 @@ test('a certificate is checked, by name as well, where TLS is required and someb
 
 test('without its file of authorities no domain is routed, rather than trusted to others', () => {
   assert.throws(() => tlsOf('TLS_CA = "other.pem"'), /\/etc\/other\.pem was not read/);
-});
-
-test('what holds for a domain is read once for each, and once for all where no stanza stands', () => {
-  let read = 0;
-  const port = (settings: { readonly remoteSmtpPort: number }): number => {
-    read += 1;
-    return settings.remoteSmtpPort;
-  };
-  const all = byDomain(load('Remote_SMTP_Port = 26'), port);
-  assert.deepEqual([all('a.test'), all('b.test'), read], [26, 26, 1]);
-  read = 0;
-  const each = byDomain(load('Domain a.test { Remote_SMTP_Port = 27 }'), port);
-  assert.deepEqual([each('a.test'), each('b.test'), each('a.test'), read], [27, 25, 27, 3]);
-  const bound = load('Remote_SMTP_Port = 26 Binding b { Remote_SMTP_Port = 28 }');
-  assert.deepEqual([byDomain(bound, port, 'b')('a.test'), byDomain(bound, port)('a.test')], [28, 26]);
 });
