@@ -11,8 +11,10 @@ import { emulatorClients } from '../local/clients.ts';
 import { invoke } from '../local/lambda.ts';
 import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../shared/aws/queue-limits.ts';
-import { createStores } from '../shared/aws/stores.ts';
+import { createDestinationStores, createStores } from '../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../shared/aws/system.ts';
+import { EMPTY_CONFIGURATION } from '../shared/config/configuration.ts';
+import { deliverySettings } from '../shared/config/delivery-settings.ts';
 import { DEFAULT_TEMPO } from '../shared/queue/tempo.ts';
 import { createJsonLog } from '../shared/records/json-lines.ts';
 import { DEFAULT_LIMITS } from '../shared/xfer/limits.ts';
@@ -109,11 +111,12 @@ function createFunctions(setup: Setup) {
   const egress = createEgress(
     {
       ehloName: 'out.example.com',
+      settingsFor: () => deliverySettings(EMPTY_CONFIGURATION),
       smtpPort: setup.smtpPort,
       allowedNetworks: ['127.0.0.0/8'],
       dnsServers: [setup.dnsServer],
     },
-    shared,
+    { ...shared, ...createDestinationStores(clients, names, { clock: systemClock }) },
   );
   const deliver = createDeliverHandler({
     ...shared,

@@ -1,6 +1,6 @@
 // The three functions of the stack, built for this machine from the same parts as their entry points on AWS.
 
-import { createEgress, type EgressSettings, SMTP_TIMEOUTS } from '../functions/deliver/egress.ts';
+import { createEgress } from '../functions/deliver/egress.ts';
 import { createDeliverHandler, type DeliverHandler } from '../functions/deliver/handler.ts';
 import {
   type Authentication,
@@ -10,7 +10,7 @@ import {
 import { createReleaseHandler, type ReleaseHandler } from '../functions/release/handler.ts';
 import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../shared/aws/queue-limits.ts';
-import { type Clients, createStores, type Stores } from '../shared/aws/stores.ts';
+import { type Clients, createDestinationStores, createStores, type Stores } from '../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../shared/aws/system.ts';
 import type { DeliverySettings } from '../shared/config/delivery-settings.ts';
 import { DEFAULT_TEMPO, scaleTempo, type Tempo, withRetrySettings } from '../shared/queue/tempo.ts';
@@ -32,7 +32,8 @@ export const API_ROUTES: readonly ApiRoute[] = [
 export interface Destinations {
   /** `address:port`; the machine's own servers when absent. */
   readonly dnsServers?: readonly string[];
-  readonly smtpPort: number;
+  /** Instead of the port that the configuration names. */
+  readonly smtpPort?: number;
   /** CIDR blocks that mail may go to although they are not public. */
   readonly allowedNetworks: readonly string[];
 }
@@ -42,8 +43,10 @@ export interface FunctionsOptions {
   readonly endpoints: EmulatorEndpoints;
   readonly authentication: Authentication;
   readonly destinations: Destinations;
-  /** What the configuration says for all domains. */
-  readonly settings: DeliverySettings;
+  /** What the configuration says of a domain; without one, of all. */
+  readonly settingsFor: (domain?: string) => DeliverySettings;
+  /** The text of every file that settings name, by path. */
+  readonly named: ReadonlyMap<string, string>;
   readonly hostName: string;
   /** Batches of deliveries that run at once, each with sessions of its own. */
   readonly concurrentBatches: number;
@@ -62,7 +65,8 @@ export interface Functions {
 const LOOKBACK_BUCKETS = 2;
 
 export function createFunctions(options: FunctionsOptions): Functions {
-  const { endpoints, settings, tempo, log } = options;
+  const { endpoints, tempo, log } = options;
+  const settings = options.settingsFor();
   const names = { table: endpoints.table, bucket: endpoints.bucket, queueUrl: endpoints.timersQueueUrl };
   const stores = createStores(options.clients, names, { clock: systemClock, tempo });
   const hostName = settings.ehloHostname ?? options.hostName;
@@ -81,10 +85,12 @@ export function createFunctions(options: FunctionsOptions): Functions {
       ...createEgress(
         {
           ...options.destinations,
-          ...egressSettings(settings, options.concurrentBatches),
           ehloName: hostName,
+          settingsFor: options.settingsFor,
+          named: options.named,
+          sessionsPerSite: sessionsPerSite(settings, options.concurrentBatches),
         },
-        shared,
+        { ...shared, ...createDestinationStores(options.clients, names, { clock: systemClock }) },
       ),
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
@@ -93,18 +99,9 @@ export function createFunctions(options: FunctionsOptions): Functions {
   };
 }
 
-/** What the configuration says of connections; `concurrentBatches` share what a site may have of them. */
-export function egressSettings(
-  settings: DeliverySettings,
-  concurrentBatches: number,
-): Pick<EgressSettings, 'tls' | 'sessionsPerSite' | 'deliveriesPerSession' | 'timeouts'> {
-  const { tls, maxOutboundConnections, maxDeliveriesPerConnection, connectTimeoutSeconds } = settings;
-  return {
-    tls,
-    sessionsPerSite: Math.max(1, Math.floor(maxOutboundConnections / concurrentBatches)),
-    deliveriesPerSession: maxDeliveriesPerConnection === 0 ? Infinity : maxDeliveriesPerConnection,
-    timeouts: { ...SMTP_TIMEOUTS, connectMs: connectTimeoutSeconds * 1_000 },
-  };
+/** Batches that run at once share the connections that a site may have. */
+export function sessionsPerSite(settings: DeliverySettings, concurrentBatches: number): number {
+  return Math.max(1, Math.floor(settings.maxOutboundConnections / concurrentBatches));
 }
 
 /** The queue's times as the configuration has them, `speed` times as fast. */

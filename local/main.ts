@@ -3,7 +3,6 @@
 // 1 for anything else (as sysexits.h has them); the demo's own status with --demo.
 
 import type { Configuration } from '../shared/config/configuration.ts';
-import { deliverySettings } from '../shared/config/delivery-settings.ts';
 import { createJsonLog } from '../shared/records/json-lines.ts';
 import type { Log, Notice } from '../shared/records/records.ts';
 import { type Access, OPEN_ACCESS, readAccess } from './access.ts';
@@ -47,8 +46,9 @@ async function serve(start: StartArguments): Promise<number> {
   const loaded = readConfiguration(start.configurationFiles);
   const { outside } = start;
   const sinkOnly = outside === undefined ? sinkWarnings(loaded.configuration) : [];
+  const port = outsidePort(loaded.configuration, outside?.smtpPort);
   const destinations = outside && {
-    smtpPort: outsidePort(loaded.configuration, outside.smtpPort),
+    ...(outside.smtpPort === undefined ? {} : { smtpPort: outside.smtpPort }),
     allowedNetworks: outside.allowedNetworks,
     ...(outside.dnsServer === undefined ? {} : { dnsServers: [outside.dnsServer] }),
   };
@@ -59,7 +59,8 @@ async function serve(start: StartArguments): Promise<number> {
   const stop = signalled();
   const stack = await startStack({
     ...commonOptions(start),
-    settings: deliverySettings(loaded.configuration),
+    configuration: loaded.configuration,
+    named: loaded.named,
     authentication: access.authentication,
     api: places(start, loaded, access),
     sidecar: sidecarPlan(start, loaded, access),
@@ -69,7 +70,7 @@ async function serve(start: StartArguments): Promise<number> {
   const text = banner(stack, {
     speed: start.speed,
     dataDirectory: start.dataDirectory,
-    outside: destinations && `${destinations.dnsServers?.[0] ?? 'by DNS'}, port ${destinations.smtpPort}`,
+    outside: destinations && `${destinations.dnsServers?.[0] ?? 'by DNS'}, port ${port}`,
     credential: access.example,
   });
   (start.json ? process.stderr : process.stdout).write(`${text}\n`);

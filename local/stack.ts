@@ -15,7 +15,7 @@ import {
 } from '../shared/aws/limits.ts';
 import type { Stores } from '../shared/aws/stores.ts';
 import { type Configuration, EMPTY_CONFIGURATION } from '../shared/config/configuration.ts';
-import { type DeliverySettings, deliverySettings } from '../shared/config/delivery-settings.ts';
+import { deliverySettings } from '../shared/config/delivery-settings.ts';
 import { formatListen, type ListenAddress } from '../shared/config/listen.ts';
 import { isLoopback } from '../shared/config/networks.ts';
 import type { Log } from '../shared/records/records.ts';
@@ -38,7 +38,9 @@ export interface StackOptions {
   readonly dataDirectory?: string;
   /** At least 1; see `scaleTempo`. */
   readonly speed?: number;
-  readonly settings?: DeliverySettings;
+  /** What the receiving side's configuration says, and the text of the files that it names. */
+  readonly configuration?: Configuration;
+  readonly named?: ReadonlyMap<string, string>;
   /** Open, under the credential `local`, by default: the API then belongs on the loopback interface. */
   readonly authentication?: Authentication;
   readonly api?: ApiPlaces;
@@ -98,7 +100,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   started.defer(() => clients.destroy());
 
   const { sink, dns, destinations } = await startDestinations(options, speed, started);
-  const settings = options.settings ?? deliverySettings(EMPTY_CONFIGURATION);
+  const configuration = options.configuration ?? EMPTY_CONFIGURATION;
+  const settingsFor = (domain?: string) =>
+    deliverySettings(configuration, domain === undefined ? {} : { domain });
+  const settings = settingsFor();
   const tempo = tempoOf(settings, speed);
   // Batches do not know of each other's sessions: that many of one session each keep to the limit.
   const concurrentBatches = Math.min(DELIVER_CONCURRENCY, settings.maxOutboundConnections);
@@ -107,7 +112,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     endpoints: emulators,
     authentication: options.authentication ?? { kind: 'open', credential: 'local' },
     destinations,
-    settings,
+    settingsFor,
+    named: options.named ?? new Map(),
     hostName: options.hostName ?? hostname(),
     concurrentBatches,
     tempo,

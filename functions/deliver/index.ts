@@ -3,10 +3,12 @@
 import { required } from '../../shared/aws/environment.ts';
 import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
-import { createClients, createStores } from '../../shared/aws/stores.ts';
+import { createClients, createDestinationStores, createStores } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { deliverySettings } from '../../shared/config/delivery-settings.ts';
+import { DEFAULT_TEMPO, withRetrySettings } from '../../shared/queue/tempo.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
+import { deployedConfiguration } from '../configuration.ts';
 import { createEgress } from './egress.ts';
 import { createDeliverHandler } from './handler.ts';
 
@@ -22,25 +24,31 @@ const names = {
   bucket: environment('SPOOL_BUCKET'),
   queueUrl: environment('TIMERS_QUEUE_URL'),
 };
-const world = { clock: systemClock, random: systemRandom };
+const { configuration, named } = deployedConfiguration(process.env);
+const settings = deliverySettings(configuration);
+const tempo = withRetrySettings(DEFAULT_TEMPO, settings);
+const ehloName = settings.ehloHostname ?? environment('EHLO_HOSTNAME');
+const clients = createClients();
+const log = createJsonLog((line) => process.stdout.write(line), Date.now);
+const world = { clock: systemClock, random: systemRandom, log };
 const list = (text: string | undefined) => (text ?? '').split(',').flatMap((part) => part.trim() || []);
 const dnsServers = list(process.env['DNS_SERVERS']);
 
 export const handler = createDeliverHandler({
-  ...createStores(createClients(), names, { clock: systemClock, tempo: DEFAULT_TEMPO }),
+  ...createStores(clients, names, { clock: systemClock, tempo }),
   ...createEgress(
     {
-      ehloName: environment('EHLO_HOSTNAME'),
-      smtpPort: Number(process.env['SMTP_PORT'] ?? '25'),
+      ehloName,
+      settingsFor: (domain) => deliverySettings(configuration, domain === undefined ? {} : { domain }),
+      named,
       allowedNetworks: list(process.env['ALLOWED_NETWORKS']),
       ...(dnsServers.length === 0 ? {} : { dnsServers }),
     },
-    world,
+    { ...world, ...createDestinationStores(clients, names, { clock: systemClock }) },
   ),
   ...world,
   leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
   limits: QUEUE_LIMITS,
-  log: createJsonLog((line) => process.stdout.write(line), Date.now),
   resendReceiveCount: RESEND_RECEIVE_COUNT,
-  tempo: DEFAULT_TEMPO,
+  tempo,
 });

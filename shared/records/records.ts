@@ -76,6 +76,7 @@ export type NoticeCode =
   | 'no-report'
   | 'report-unpaid'
   | 'bad-credentials'
+  | 'policy-failed'
   | 'sts-policy-failed'
   | 'tls-results'
   | 'bug';

@@ -28,13 +28,22 @@ import {
   RESEND_RECEIVE_COUNT,
 } from '../../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
-import { type Clients, createClients, createStores, type Stores } from '../../shared/aws/stores.ts';
+import {
+  type Clients,
+  createClients,
+  createDestinationStores,
+  createStores,
+  type Stores,
+} from '../../shared/aws/stores.ts';
 import { systemRandom } from '../../shared/aws/system.ts';
+import { type Configuration, EMPTY_CONFIGURATION } from '../../shared/config/configuration.ts';
+import { deliverySettings } from '../../shared/config/delivery-settings.ts';
 import type { LedgerItem, MessageKey } from '../../shared/queue/delivery.ts';
 import type { Clock, Random } from '../../shared/queue/ports.ts';
 import type { ReleaseSummary } from '../../shared/queue/release.ts';
 import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
 import type { LogRecord, Notice } from '../../shared/records/records.ts';
+import type { ReportSettings } from '../../shared/report/settings.ts';
 import type { Router } from '../../shared/routing/router.ts';
 import type { SmtpTimeouts } from '../../shared/smtp/client.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
@@ -44,12 +53,36 @@ export const TRACE_HOST = 'xfer.test.example';
 /** Partitions of the due index that are wider than a minute: fewer to read when a test skips half an hour. */
 export const WIDE_BUCKETS: Tempo = { ...DEFAULT_TEMPO, bucketMs: 300_000 };
 
+/** Of the configuration's defaults. */
+export const REPORTS: ReportSettings = {
+  generateBounces: true,
+  generateDelayDsn: false,
+  delayDsnRetryIntervalMs: 3_600_000,
+  delayDsnMaxRetryIntervalMs: 0,
+  inlineOriginal: 'headers',
+  mailerDaemon: `MAILER-DAEMON@${TRACE_HOST}`,
+  reportingMta: TRACE_HOST,
+};
+
+/** Senders are in the sink's world as well: reports reach them there. */
+const WORLD_ZONE: DnsRecords = {
+  ...SINK_ZONE,
+  zones: [...SINK_ZONE.zones, 'sender.example'],
+  records: {
+    ...SINK_ZONE.records,
+    'sender.example': [{ type: 'MX', preference: 10, exchange: 'mx1.sink.test' }],
+    'plain-sender.test': [{ type: 'MX', preference: 10, exchange: 'plain.sink.test' }],
+  },
+};
+
 export interface WorldOptions {
   readonly tempo?: Tempo;
   /** Every role gets its own wrapping, so that a test can tell receive's calls from deliver's. */
   readonly wrap?: (stores: Stores, role: 'receive' | 'deliver' | 'release') => Stores;
   readonly random?: Random;
   readonly router?: Router;
+  /** What the operator says of destinations; nothing when absent. */
+  readonly configuration?: Configuration;
   readonly timeouts?: SmtpTimeouts;
   readonly queueLimits?: typeof QUEUE_LIMITS;
   /** How far back release's first run looks; ten buckets of the tempo. Each bucket costs 128 queries. */
@@ -58,6 +91,8 @@ export interface WorldOptions {
   readonly authentication?: Authentication;
   /** Whom the API's IAM authoriser has verified; without one it lets nobody in. Only with authentication by IAM. */
   readonly caller?: IamCaller;
+  /** How senders are told of what becomes of their mail; by default of failures, with the header. */
+  readonly reports?: Partial<ReportSettings>;
   /** Instead of the sink's; its records may be changed while the world runs. */
   readonly zone?: DnsRecords;
 }
@@ -119,7 +154,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const authentication = options.authentication ?? { kind: 'open', credential: 'tester' };
   const emulators = await startEmulators();
   started.defer(() => emulators.close());
-  const zone = options.zone ?? SINK_ZONE;
+  const zone = options.zone ?? WORLD_ZONE;
   const dns: DnsServer = await startDnsServer(zone, { host: '127.0.0.1', port: 0 });
   started.defer(() => dns.close());
   const sinkEvents: SinkEvent[] = [];
@@ -158,21 +193,24 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     traceHost: TRACE_HOST,
     transferLimits: DEFAULT_LIMITS,
   });
+  const configuration = options.configuration ?? EMPTY_CONFIGURATION;
   const egress = createEgress(
     {
       ehloName: 'out.test.example',
+      settingsFor: (domain) => deliverySettings(configuration, domain === undefined ? {} : { domain }),
       smtpPort: sink.port,
       allowedNetworks: ['127.0.0.0/8'],
       dnsServers: [`127.0.0.1:${dns.port}`],
       ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
     },
-    shared,
+    { ...shared, ...createDestinationStores(clients, names, { clock }) },
   );
   const deliver = createDeliverHandler({
     ...shared,
     ...egress,
     ...(options.router === undefined ? {} : { router: options.router }),
     ...wrap(stores, 'deliver'),
+    reports: { ...REPORTS, ...options.reports },
     leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
     resendReceiveCount: RESEND_RECEIVE_COUNT,
   });
