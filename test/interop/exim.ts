@@ -18,6 +18,8 @@ export interface EximOptions {
   readonly addresses: readonly string[];
   /** Addresses that it delivers itself; a local part that is no other's name. */
   readonly mailboxes: readonly string[];
+  /** No limit when absent. */
+  readonly maxSizeBytes?: number;
   /** Options of the main section. `$config_dir` is the folder of `files`. */
   readonly main?: string;
   /** Files beside the configuration, which Exim may read. */
@@ -90,7 +92,7 @@ keep_environment =
 deliver_drop_privilege = true
 host_lookup =
 rfc1413_query_timeout = 0s
-message_size_limit = 0
+message_size_limit = ${options.maxSizeBytes ?? 0}
 domainlist ours = ${[...domains].join(' : ')}
 localpartlist users = ${users.join(' : ')}
 acl_smtp_rcpt = at_recipient

@@ -191,7 +191,9 @@ test('mail that a Postfix hands over', async (context) => {
     ]) {
       assert.match(await client.say(line), /^[23]/, line);
     }
-    client.write(`${letter('with DSN parameters, größer').toString('latin1').replaceAll('\r\n.', '\r\n..')}.\r\n`);
+    client.write(
+      `${letter('with DSN parameters, größer').toString('latin1').replaceAll('\r\n.', '\r\n..')}.\r\n`,
+    );
     assert.match(await client.reply(), /^250/);
     client.socket.destroy();
     for (const recipient of ['erin@postfix.test', 'frank@postfix.test']) {

@@ -11,6 +11,8 @@ export interface Tap {
   contents(): readonly Buffer[];
   /** Every command line, of all connections. */
   commands(): readonly string[];
+  /** How often a client spoke after its server had: round trips, of all connections. */
+  turns(): number;
 }
 
 /** Listens at `from`, `address:port` with port 0 for a free one, and connects to `to` for each connection. */
@@ -48,6 +50,7 @@ export async function startTap(lifetime: Lifetime, from: string, to: string): Pr
     port: bound.port,
     contents: () => dialogues.flatMap((dialogue) => dialogue.contents()),
     commands: () => dialogues.flatMap((dialogue) => dialogue.commands()),
+    turns: () => dialogues.reduce((sum, dialogue) => sum + dialogue.turns, 0),
   };
 }
 
@@ -59,15 +62,20 @@ function place(text: string): { readonly host: string; readonly port: number } {
 class Dialogue {
   readonly #pieces: Buffer[] = [];
   #sizeBytes = 0;
+  #serverSpokeLast = false;
+  turns = 0;
   /** How much the client had said when it was asked for content. */
   readonly #contentStarts: number[] = [];
 
   clientSaid(octets: Buffer): void {
+    if (this.#serverSpokeLast) this.turns += 1;
+    this.#serverSpokeLast = false;
     this.#pieces.push(octets);
     this.#sizeBytes += octets.length;
   }
 
   serverSaid(octets: Buffer): void {
+    this.#serverSpokeLast = true;
     if (/^354/m.test(octets.toString('latin1'))) this.#contentStarts.push(this.#sizeBytes);
   }
 
