@@ -101,7 +101,7 @@ export function startWorld(): PolicyWorld {
   return world;
 }
 
-function memoryStore(): PolicyStore {
+export function memoryStore(): PolicyStore {
   const entries = new Map<string, PolicyEntry>();
   return {
     read: async (domain) => entries.get(domain),
