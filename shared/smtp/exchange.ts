@@ -9,7 +9,7 @@
 //
 // Invariant (I6, I7): content goes only to a peer that accepted MAIL, at least one RCPT and DATA of this very
 // transaction; where the peer's count of replies may differ from ours, the session ends and nothing it said in
-// this transaction is permanent or delivered. Test: test/dialogs/smtp-misbehaving.test.ts.
+// this transaction is permanent or delivered. Test: test/unit/smtp-exchange.test.ts.
 
 import { isTooManyRecipients, letsGoOn } from './classify.ts';
 import type { RecipientOutcome, Stage } from './client.ts';

@@ -5,7 +5,7 @@
 // What a peer says in clear behind its 220 to STARTTLS is never read as if it had come encrypted: it fails the
 // handshake (CVE-2011-0411, response injection).
 
-import { connect, isIP, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { letsGoOn, silence } from './classify.ts';
 import type { SmtpTarget, Stage, TlsDemand, TlsFacts, TlsResult } from './client.ts';
@@ -23,7 +23,7 @@ const KEEPALIVE_MS = 60_000;
 export type AddressPermit = (address: string, source: SmtpTarget['source']) => string | undefined;
 
 /** Makes the socket: `connect` of node:net, or that of a test whose peer is in the same process. */
-export type Dial = (options: TcpSocketConnectOpts) => Socket;
+export type Dial = (options: TcpNetConnectOpts) => Socket;
 
 export type Opening =
   | {
