@@ -19,3 +19,29 @@ export interface ReportSettings {
 
 /** Momentum's words. */
 export type InlineOriginal = 'headers' | 'none' | 'all';
+
+/** What the configuration says, in its own units. */
+export interface ReportOptions {
+  readonly generateBounces: boolean;
+  readonly generateDelayDsn: boolean;
+  readonly delayDsnRetryIntervalSeconds: number;
+  readonly delayDsnMaxRetryIntervalSeconds: number;
+  readonly bouncesInlineOriginal: InlineOriginal;
+  /** Undefined: MAILER-DAEMON at our host name. */
+  readonly mailerDaemon: string | undefined;
+}
+
+/** `speed` divides the intervals, as a demonstration's tempo does; none becomes shorter than a second. */
+export function reportSettings(options: ReportOptions, reportingMta: string, speed = 1): ReportSettings {
+  const scaled = (seconds: number) =>
+    seconds === 0 ? 0 : Math.max(1_000, Math.round((seconds * 1_000) / speed));
+  return {
+    generateBounces: options.generateBounces,
+    generateDelayDsn: options.generateDelayDsn,
+    delayDsnRetryIntervalMs: scaled(options.delayDsnRetryIntervalSeconds),
+    delayDsnMaxRetryIntervalMs: scaled(options.delayDsnMaxRetryIntervalSeconds),
+    inlineOriginal: options.bouncesInlineOriginal,
+    mailerDaemon: options.mailerDaemon ?? `MAILER-DAEMON@${reportingMta}`,
+    reportingMta,
+  };
+}

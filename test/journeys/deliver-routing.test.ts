@@ -5,16 +5,28 @@ import { test } from 'node:test';
 import type { DnsRecords } from '../../local/dns.ts';
 import { SINK_ZONE } from '../../local/sink-zone.ts';
 import { assertQuiet, inventory } from './inventory.ts';
-import { advanceTo, arrived, delivery, letter, message, recordsOf, steady, told } from './transfers.ts';
+import {
+  advanceTo,
+  arrived,
+  delivery,
+  letter,
+  message,
+  recordsOf,
+  reported,
+  reportsTo,
+  steady,
+  told,
+} from './transfers.ts';
 import { startWorld } from './world.ts';
 
 test('a domain with a null MX takes no mail: bounced 556 5.1.10 at the first attempt', async () => {
   await using world = await startWorld();
   await world.post(message('null-mx', ['anyone@null-mx.test']));
-  assert.equal(await world.deliver(), 1);
+  assert.equal(await world.deliver(), 2, 'the message, and the report');
   assert.deepEqual(told(world, 'null-mx').slice(1), ['Bounce anyone@null-mx.test 556 connect 1']);
   const { state, recipients } = await delivery(world, 'null-mx');
-  assert.equal(state, 'owing');
+  assert.equal(state, 'finished');
+  assert.deepEqual(reportsTo(world).map(reported), [['anyone@null-mx.test failed 5.1.10']]);
   assert.deepEqual(recipients[0]?.ending?.reply, {
     code: 556,
     enhanced: '5.1.10',

@@ -1,8 +1,8 @@
-// What destinations say, recipient by recipient, and what becomes of it: endings, log records, owed reports.
+// What destinations say, recipient by recipient, and what becomes of it: endings, log records, reports.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertQuiet, inventory } from './inventory.ts';
+import { assertQuiet } from './inventory.ts';
 import {
   advanceTo,
   arrived,
@@ -11,18 +11,20 @@ import {
   letter,
   message,
   recordsOf,
+  reported,
+  reportsTo,
   steady,
   told,
 } from './transfers.ts';
 import { startWorld } from './world.ts';
 
-test('a rejected message is settled and logged, owes its report, and keeps its content', async () => {
+test('a rejected message is settled, logged and reported, and nothing of it stays', async () => {
   await using world = await startWorld({ lookbackMs: 0 });
   await world.post(message('no', ['anyone@reject.test'], { meta: { tenant: 'acme' }, attempts: 0 }));
-  assert.equal(await world.deliver(), 1);
+  assert.equal(await world.deliver(), 2, 'the message, and the report');
 
   const { state, recipients, owed, facts } = await delivery(world, 'no');
-  assert.equal(state, 'owing');
+  assert.equal(state, 'finished');
   const [recipient] = recipients;
   assert.equal(recipient?.ending?.kind, 'bounced');
   assert.deepEqual(recipient?.ending?.reply, {
@@ -31,13 +33,9 @@ test('a rejected message is settled and logged, owes its report, and keeps its c
     text: 'no such mailbox here',
     host: 'mx1.sink.test',
   });
-  assert.deepEqual(
-    owed.map(({ n, recipients: positions }) => [n, positions]),
-    [[1, [0]]],
-  );
-  const { objects, timers } = await inventory(world);
-  assert.deepEqual(objects, [facts.content.key]);
-  assert.equal(timers, 0);
+  assert.deepEqual(owed, []);
+  assert.deepEqual(reportsTo(world).map(reported), [['anyone@reject.test failed 5.1.1']]);
+  await assertQuiet(world);
 
   const record = recordsOf(world, 'no').at(-1);
   assert.ok(record !== undefined);
@@ -62,7 +60,7 @@ test('a rejected message is settled and logged, owes its report, and keeps its c
   assert.match(event_id, /^[A-Za-z0-9_-]{22}$/);
   assert.ok(timestamp >= created);
   assert.equal(created, facts.receivedAtMs / 1_000);
-  assert.equal((await world.release()).owing, 1, 'release counts what is owed');
+  assert.equal((await world.release()).owing, 0);
 });
 
 test('a rejection after the content bounces every recipient', async () => {
@@ -73,13 +71,15 @@ test('a rejection after the content bounces every recipient', async () => {
     'Bounce a@reject-data.test 554 final 1',
     'Bounce b@reject-data.test 554 final 1',
   ]);
-  assert.deepEqual((await delivery(world, 'late')).owed[0]?.recipients, [0, 1]);
+  assert.deepEqual(reportsTo(world).map(reported), [
+    ['a@reject-data.test failed 5.6.0', 'b@reject-data.test failed 5.6.0'],
+  ]);
 });
 
 test('recipients of one domain each get their own verdict, in one dialogue', async () => {
   await using world = await startWorld({ random: steady() });
   await world.post(message('mixed', ['ok+1@mixed.test', 'reject@mixed.test', 'defer-1@mixed.test']));
-  assert.equal(await world.deliver(), 1);
+  assert.equal(await world.deliver(), 2, 'the message, and the report of who was rejected');
   const open = await delivery(world, 'mixed');
   assert.deepEqual(
     open.recipients.map(({ address, ending }) => [address, ending?.kind]),
@@ -90,7 +90,8 @@ test('recipients of one domain each get their own verdict, in one dialogue', asy
     ],
   );
   assert.equal(open.state, 'open');
-  assert.deepEqual(open.owed[0]?.recipients, [2]);
+  assert.deepEqual([open.owed, open.lastOwed], [[], 1]);
+  assert.deepEqual(reportsTo(world).map(reported), [['reject@mixed.test failed 5.1.1']]);
   const due = recordsOf(world, 'mixed')
     .filter(({ type }) => type !== 'XferIn')
     .map(({ type, next_due }) => [type, next_due !== undefined]);
@@ -117,15 +118,15 @@ test('recipients of one domain each get their own verdict, in one dialogue', asy
   ]);
   assert.deepEqual(
     world.sink.received.map((mail) => mail.recipients.map(({ address }) => address)),
-    [['ok+1@mixed.test'], ['defer-1@mixed.test']],
+    [['ok+1@mixed.test'], ['a@sender.example'], ['defer-1@mixed.test']],
   );
-  assert.equal((await delivery(world, 'mixed')).state, 'owing');
+  assert.equal((await delivery(world, 'mixed')).state, 'finished');
 });
 
 test('recipients in three domains are three deliveries, each with its own fate', async () => {
   await using world = await startWorld({ random: steady() });
   await world.post(message('three', ['c@ok.test', 'b@defer-twice.test', 'a@reject.test', 'd@ok.test']));
-  assert.equal(await world.deliver(), 3);
+  assert.equal(await world.deliver(), 4, 'three deliveries, and a report');
   const after = await deliveries(world, 'three');
   assert.deepEqual(
     after.map(({ key, delivery: { facts, state, recipients } }) => [
@@ -137,7 +138,7 @@ test('recipients in three domains are three deliveries, each with its own fate',
     [
       [1, 'defer-twice.test', 'open', 'b@defer-twice.test'],
       [2, 'ok.test', 'finished', 'c@ok.test d@ok.test'],
-      [3, 'reject.test', 'owing', 'a@reject.test'],
+      [3, 'reject.test', 'finished', 'a@reject.test'],
     ],
   );
   const [deferred] = after;
@@ -149,8 +150,8 @@ test('recipients in three domains are three deliveries, each with its own fate',
   assert.equal(await world.deliver(), 1);
   assert.deepEqual(arrived(world, 'b@defer-twice.test'), [letter('three')]);
   assert.deepEqual(arrived(world, 'c@ok.test'), [letter('three')]);
-  // The rejected one owes a report and keeps the object that all three shared.
-  assert.deepEqual((await inventory(world)).objects, [deferred.delivery.facts.content.key]);
+  assert.deepEqual(reportsTo(world).map(reported), [['a@reject.test failed 5.1.1']]);
+  await assertQuiet(world);
 });
 
 test('a rejected message with the null reverse path finishes without a report', async () => {
@@ -184,9 +185,8 @@ test('a recipient with NOTIFY=NEVER, or for success alone, is owed no report of 
     ]),
   );
   await world.deliver();
-  const { state, owed } = await delivery(world, 'asked');
-  assert.equal(state, 'owing');
-  assert.deepEqual(owed[0]?.recipients, [1]);
+  assert.equal((await delivery(world, 'asked')).state, 'finished');
+  assert.deepEqual(reportsTo(world).map(reported), [['b@reject.test failed 5.1.1']]);
 });
 
 test('an envelope goes out with its DSN parameters', async () => {
@@ -222,18 +222,19 @@ test('8-bit content bounces at a destination without 8BITMIME, and 7-bit content
     message('8bit', ['anyone@plain.test'], { content: 'Subject: 8 bit\r\n\r\nGr\u00fc\u00dfe\r\n' }),
   );
   await world.post(message('7bit', ['anyone@plain.test']));
-  assert.equal(await world.deliver(), 2);
+  assert.equal(await world.deliver(), 3);
   assert.deepEqual(told(world, '8bit').slice(1), ['Bounce anyone@plain.test 554 mail 1']);
   assert.deepEqual(told(world, '7bit').slice(1), ['Delivery anyone@plain.test 250 final 1']);
-  assert.equal(world.sink.received.length, 1);
-  assert.equal(world.sink.received[0]?.parameters['BODY'], undefined);
+  const [plain] = world.sink.received.filter(({ sender }) => sender !== '');
+  assert.equal(plain?.recipients[0]?.address, 'anyone@plain.test');
+  assert.equal(plain?.parameters['BODY'], undefined);
 });
 
 test('a mailbox beyond US-ASCII is sent with SMTPUTF8; where it is not offered, the mailbox bounces', async () => {
   await using world = await startWorld();
   await world.post(message('utf8', ['j\u00f6rg@utf8.test']));
   await world.post(message('old', ['j\u00f6rg@plain.test', 'joerg@plain.test']));
-  assert.equal(await world.deliver(), 2);
+  assert.equal(await world.deliver(), 3);
   const utf8 = world.sink.received.find(({ recipients }) => recipients[0]?.address === 'j\u00f6rg@utf8.test');
   assert.equal(utf8?.parameters['SMTPUTF8'], true);
   assert.deepEqual(told(world, 'old').slice(2), [

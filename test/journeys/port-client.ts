@@ -26,6 +26,8 @@ export interface Letter {
   /** Other fields of the frame. */
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly upload?: boolean;
+  /** Of every recipient. */
+  readonly notify?: readonly string[];
 }
 
 /** Who answers for a message: the one who must bring it to its end. */
@@ -184,11 +186,11 @@ export function transferOf(letters: readonly Letter[]): ApiRequest {
 }
 
 function frameOf(letter: Letter): Buffer {
-  const { id, recipients, content, fields = {}, upload = false } = letter;
+  const { id, recipients, content, fields = {}, upload = false, notify } = letter;
   const line = {
     id,
     sender: SENDER,
-    recipients,
+    recipients: notify === undefined ? recipients : recipients.map((address) => ({ address, notify })),
     sizeBytes: content.length,
     ...(upload ? { upload, sha256: sha256(content) } : {}),
     ...fields,

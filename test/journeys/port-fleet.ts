@@ -15,6 +15,7 @@ import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { PARTITION_KEY } from '../../shared/aws/table.ts';
 import type { QueueLimits } from '../../shared/queue/parking.ts';
 import { INDEX_SHARDS } from '../../shared/queue/parking.ts';
+import { REPORT_CREDENTIAL } from '../../shared/queue/pay-reports.ts';
 import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
 import { parseTimer } from '../../shared/queue/timer.ts';
 import type { ReceivedTimer } from './port-memory.ts';
@@ -46,6 +47,8 @@ export async function startFleet(): Promise<Fleet> {
   const clients = emulatorClients(world.endpoints);
   const { bucket, table, timersQueueUrl: QueueUrl } = world.endpoints;
   const mailboxes = new Map<string, { readonly timer: ReceivedTimer; readonly untilMs: number }[]>();
+  /** Whose a report is, by its id. */
+  const reporters = new Map<string, string>();
   let cursors = 0;
 
   async function receive(): Promise<readonly Message[]> {
@@ -75,7 +78,7 @@ export async function startFleet(): Promise<Fleet> {
       for (const message of messages) {
         const timer = received(message);
         const id = parseTimer(timer.body)?.key.id ?? '';
-        const name = id.slice(0, id.lastIndexOf('-'));
+        const name = reporters.get(id) ?? id.slice(0, id.lastIndexOf('-'));
         const box = mailboxes.get(name) ?? [];
         mailboxes.set(name, [...box, { timer, untilMs: Date.now() + QUEUE_LIMITS.queueVisibilityMs }]);
       }
@@ -117,10 +120,17 @@ export async function startFleet(): Promise<Fleet> {
       const uploads = new Set<string>();
       cursors += 1;
       const offset = cursors * INDEX_SHARDS;
-      const { due } = world.stores;
+      const { due, ledger } = world.stores;
       return {
         ports: {
           ...world.stores,
+          ledger: {
+            ...ledger,
+            write: (item) => {
+              if (item.key.credential === REPORT_CREDENTIAL) reporters.set(item.key.id, name);
+              return ledger.write(item);
+            },
+          },
           due: {
             ...due,
             readCursor: (shard) => due.readCursor(shard + offset),
@@ -150,7 +160,11 @@ export async function startFleet(): Promise<Fleet> {
         },
         arrived: () =>
           world.sink.received
-            .filter(({ recipients }) => recipients.some(({ address }) => address.includes(name)))
+            .filter(
+              ({ sender, recipients, content }) =>
+                recipients.some(({ address }) => address.includes(name)) ||
+                (sender === '' && content.includes(`Final-Log-ID: ${name}-`)),
+            )
             .map(({ sender, recipients, content }) => ({
               sender,
               recipients: recipients.map(({ address }) => address),

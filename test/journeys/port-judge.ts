@@ -4,7 +4,7 @@
 import { scanContent } from '../../shared/message/content.ts';
 import { type EndingKind, isDeliveryItem, type LedgerItem } from '../../shared/queue/delivery.ts';
 import type { RecordType } from '../../shared/records/records.ts';
-import type { Client, Letter, Owner } from './port-client.ts';
+import { type Client, type Letter, type Owner, SENDER } from './port-client.ts';
 import type { StrikeBook } from './port-strikes.ts';
 import { TRACE_HOST, type Trial } from './port-trial.ts';
 
@@ -41,13 +41,14 @@ export async function judge(
     const items = await trial.items(letter.id);
     faults.push(...judgeItems(items), ...judgeOwner(trial, letter, owner, items, expected));
   }
+  faults.push(...judgeItems(await trial.reports()));
   faults.push(...trial.book.overlaps.map((address) => `I3: two attempts at once for ${address}`));
   for (const notice of trial.notices) {
     if (notice.code === 'bug' || notice.code === 'content-missing' || notice.code === 'poisoned') {
       faults.push(`a notice says ${notice.code}: ${notice.message} ${JSON.stringify(notice.detail)}`);
     }
   }
-  faults.push(...(await judgeContent(trial, client, expected)));
+  faults.push(...(await judgeContent(trial, expected)));
   return faults;
 }
 
@@ -57,10 +58,10 @@ function judgeItems(items: readonly LedgerItem[]): readonly string[] {
     const name = `${item.key.id} chunk ${item.key.chunk}`;
     const { delivery } = item;
     const faults: string[] = [];
-    if (delivery !== undefined && (delivery.state === 'open' || delivery.state === 'held')) {
-      faults.push(`I2: ${name} is ${delivery.state} for ever: ${JSON.stringify(delivery)}`);
+    if (delivery !== undefined && delivery.state !== 'finished') {
+      faults.push(`I2, I9: ${name} is ${delivery.state} for ever: ${JSON.stringify(delivery)}`);
     }
-    if (delivery?.state !== 'owing' && item.ttlAtMs === undefined) faults.push(`${name} is kept without end`);
+    if (item.ttlAtMs === undefined) faults.push(`${name} is kept without end`);
     return faults;
   });
 }
@@ -100,6 +101,7 @@ function judgeOwner(
     if (entry?.ending?.kind !== kind) {
       faults.push(`I2: ${letter.id} for ${address} ended ${entry?.ending?.kind}, not ${kind}`);
     }
+    faults.push(...judgeReports(trial, letter, address, kind));
     const least = kind === 'delivered' ? 1 : 0;
     const most = least + (kind === 'delivered' ? allowedDoubles(trial.book, address) : 0);
     if (copies < least || copies > most) {
@@ -115,6 +117,28 @@ function judgeOwner(
     if (!toldEnough) faults.push(`I2: the log tells ${told.size} endings of ${letter.id} for ${address}`);
     return faults;
   });
+}
+
+/** I9: who failed stands in one report that reached the sender, if one was wanted; all others stand in none. */
+function judgeReports(trial: Trial, letter: Letter, address: string, kind: EndingKind): readonly string[] {
+  const { sender = SENDER } = letter.fields ?? {};
+  const wanted = sender !== '' && (letter.notify === undefined || letter.notify.includes('FAILURE'));
+  const expected = wanted && (kind === 'bounced' || kind === 'expired') ? 1 : 0;
+  const told = new Set(
+    trial.stage.arrived().flatMap((mail) => {
+      const text = mail.content.toString('latin1');
+      const failed = text.split('\r\n\r\n').some((group) => {
+        const lines = group.split('\r\n');
+        return [`Final-Recipient: rfc822; ${address}`, 'Action: failed', `Final-Log-ID: ${letter.id}`].every(
+          (line) => lines.includes(line),
+        );
+      });
+      return mail.sender === '' && failed ? (/^Message-ID: .*$/m.exec(text)?.[0] ?? []) : [];
+    }),
+  );
+  return told.size === expected
+    ? []
+    : [`I9: ${told.size} reports tell that ${letter.id} failed for ${address}, not ${expected}`];
 }
 
 /** How often the letter's octets came for the address; octets that differ are counted as none. */
@@ -165,30 +189,20 @@ export function diedUntold({ trace }: StrikeBook, address: string): boolean {
   );
 }
 
-async function judgeContent(
-  trial: Trial,
-  client: Account,
-  expected: Expectation,
-): Promise<readonly string[]> {
+async function judgeContent(trial: Trial, expected: Expectation): Promise<readonly string[]> {
   const { objects, counted } = await trial.stage.leftovers();
-  const needed = new Set<string>();
-  for (const { id } of client.letters.values()) {
-    for (const { delivery } of await trial.items(id)) {
-      // Until a failure is reported its content is needed.
-      if (delivery?.state === 'owing') needed.add(delivery.facts.content.key);
-    }
-  }
-  const faults = [...needed]
-    .filter((key) => !objects.includes(key))
-    .map((key) => `I9: ${key} is gone, and owed`);
   // What a request leaves that died or was in doubt is the lifecycle's: nothing in the ledger tells of it.
-  const struck = trial.book.trace.some((call) => call.role === 'receive' && call.struck !== undefined);
-  if (struck || expected.mayLeaveContent === true) return faults;
-  const left = objects.filter((key) => !needed.has(key));
-  const unexplained = expected.leavesFrames === true ? left.filter((key) => !key.endsWith('/frames')) : left;
+  const { trace } = trial.book;
+  // Deliver is one that accepts when it pays a report.
+  const accepts = new Set(trace.filter(({ name }) => name === 'spool.put').map(({ run }) => run));
+  const struck = trace.some(
+    (call) => call.struck !== undefined && (call.role === 'receive' || accepts.has(call.run)),
+  );
+  if (struck || expected.mayLeaveContent === true) return [];
+  const unexplained =
+    expected.leavesFrames === true ? objects.filter((key) => !key.endsWith('/frames')) : objects;
   return [
-    ...faults,
     ...unexplained.map((key) => `${key} stays in the spool`),
-    ...counted.filter((key) => !needed.has(key)).map((key) => `${key} is still counted`),
+    ...counted.map((key) => `${key} is still counted`),
   ];
 }

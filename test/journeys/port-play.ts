@@ -47,6 +47,7 @@ export async function play(
     timersToLose: scenario.timersLost ?? 0,
     ...(outage === undefined ? {} : { outage }),
     ...(seed === undefined ? {} : { seed }),
+    ...(scenario.reports === undefined ? {} : { reports: scenario.reports }),
   });
   const { witness } = options;
   witness?.meet(trial);

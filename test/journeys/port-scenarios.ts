@@ -1,6 +1,7 @@
 // What is played in every trial: short stories that between them make every call of receive, deliver and release.
 
 import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
+import type { ReportSettings } from '../../shared/report/settings.ts';
 import type { Client, Letter } from './port-client.ts';
 import type { Expectation } from './port-judge.ts';
 import { dyingBefore } from './port-strikes.ts';
@@ -11,6 +12,7 @@ export interface Scenario {
   play(trial: Trial, client: Client): Promise<void>;
   readonly expected?: Expectation;
   readonly tempo?: Tempo;
+  readonly reports?: Partial<ReportSettings>;
   /** Over this many messages in flight, waits go to the ledger. */
   readonly inFlightMark?: number;
   /** So many of the first timers are lost by the queue. */
@@ -233,6 +235,43 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: { endings: { 'ok+*@nowhere.test': 'bounced' } },
     async play(trial, client) {
       await client.handOver([letter(trial, 'm', ['ok+*@nowhere.test'])]);
+    },
+  },
+  {
+    title: 'one recipient rejected at once, another at the expiry',
+    expected: { endings: { 'reject+*@ok.test': 'bounced', 'defer-99+*@ok.test': 'expired' } },
+    async play(trial, client) {
+      const fields = { expiresAt: inMinutes(trial, 3) };
+      await client.handOver([letter(trial, 'm', ['reject+*@ok.test', 'defer-99+*@ok.test'], { fields })]);
+    },
+  },
+  {
+    title: 'rejected mail of which nobody wants to hear',
+    expected: { endings: { 'reject+*a@ok.test': 'bounced', 'reject+*b@ok.test': 'bounced' } },
+    async play(trial, client) {
+      await client.handOver([
+        letter(trial, 'null', ['reject+*a@ok.test'], { fields: { sender: '' } }),
+        letter(trial, 'never', ['reject+*b@ok.test'], { notify: ['NEVER'] }),
+      ]);
+    },
+  },
+  {
+    title: 'a delay of which the sender is told, then delivery',
+    reports: { generateDelayDsn: true, delayDsnRetryIntervalMs: 4 * MINUTE },
+    async play(trial, client) {
+      await client.handOver([letter(trial, 'm', ['defer-2+*@ok.test'])]);
+    },
+  },
+  {
+    title: 'two domains that reject an upload',
+    expected: {
+      leavesFrames: true,
+      endings: { 'reject+*a@ok.test': 'bounced', 'reject+*b@mixed.test': 'bounced' },
+    },
+    async play(trial, client) {
+      const fields = { ret: 'FULL' };
+      const recipients = ['reject+*a@ok.test', 'reject+*b@mixed.test'];
+      await client.handOver([letter(trial, 'm', recipients, { upload: true, fields })]);
     },
   },
 ];

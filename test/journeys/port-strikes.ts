@@ -189,7 +189,8 @@ export function startRun(
       }
     },
     attempt(envelope) {
-      const names = envelope.recipients.map(({ address }) => address);
+      // Reports are told apart by their content alone: two for one sender may well be under way at once.
+      const names = envelope.sender === '' ? [] : envelope.recipients.map(({ address }) => address);
       for (const name of names) {
         if (book.talking.has(name)) book.overlaps.push(name);
         book.talking.add(name);

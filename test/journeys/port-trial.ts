@@ -15,9 +15,11 @@ import {
 } from '../../shared/aws/limits.ts';
 import type { LedgerItem } from '../../shared/queue/delivery.ts';
 import { shardOf } from '../../shared/queue/parking.ts';
+import { REPORT_CREDENTIAL } from '../../shared/queue/pay-reports.ts';
 import type { Clock, DueIndex, Random } from '../../shared/queue/ports.ts';
 import type { LogRecord, Notice } from '../../shared/records/records.ts';
 import { createTlsResults } from '../../shared/records/tls-results.ts';
+import type { ReportSettings } from '../../shared/report/settings.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
 import type { ReceivedTimer } from './port-memory.ts';
 import { seeded } from './port-orders.ts';
@@ -32,6 +34,7 @@ import {
   startRun,
 } from './port-strikes.ts';
 import type { PortCall } from './port-tap.ts';
+import { REPORTS } from './world.ts';
 
 export const CREDENTIAL = 'tester';
 export const TRACE_HOST = 'xfer.test.example';
@@ -57,7 +60,9 @@ export interface Trial {
   /** Time passes in steps of five minutes at most, with deliver at work, and release while there is work for it. */
   pass(ms: number): Promise<void>;
   items(id: string): Promise<readonly LedgerItem[]>;
-  /** No delivery of a known id is open. */
+  /** What the ledger holds of our reports. */
+  reports(): Promise<readonly LedgerItem[]>;
+  /** No delivery of a known id is open, and none owes a report. */
   atRest(): Promise<boolean>;
   /**
    * Release looks only where deliveries of known ids can be: 64 shards a minute would drown what matters. A message
@@ -85,6 +90,7 @@ export function createTrial(
     readonly timersToLose?: number;
     readonly outage?: Outage;
     readonly seed?: number;
+    readonly reports?: Partial<ReportSettings>;
   } = {},
 ): Trial {
   let stalledMs = 0;
@@ -97,6 +103,18 @@ export function createTrial(
     },
   });
   const ids = new Map<string, number>();
+  /** Our own messages, as they come about. */
+  const reported = new Set<string>();
+  const ports = {
+    ...stage.ports,
+    ledger: {
+      ...stage.ports.ledger,
+      write: (item: LedgerItem) => {
+        if (item.key.credential === REPORT_CREDENTIAL) reported.add(item.key.id);
+        return stage.ports.ledger.write(item);
+      },
+    },
+  };
   const records: LogRecord[] = [];
   const notices: Notice[] = [];
   const random = namedRandom(name, options.seed ?? 1);
@@ -130,7 +148,7 @@ export function createTrial(
 
   async function request(asked: ApiRequest, turn?: Turn): Promise<Answer | undefined> {
     const under = book.pending.splice(0);
-    const run = startRun(book, 'receive', stage.ports, turn);
+    const run = startRun(book, 'receive', ports, turn);
     const handler = createReceiveHandler({
       ...shared(run, turn),
       authentication: { kind: 'open', credential: CREDENTIAL },
@@ -147,7 +165,7 @@ export function createTrial(
   }
 
   async function deliver(timers: readonly ReceivedTimer[], turn?: Turn): Promise<void> {
-    const run = startRun(book, 'deliver', stage.ports, turn);
+    const run = startRun(book, 'deliver', ports, turn);
     const handler = createDeliverHandler({
       ...shared(run, turn),
       router: stage.router,
@@ -158,6 +176,7 @@ export function createTrial(
       deliveriesPerSession: 100,
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
+      reports: { ...REPORTS, ...options.reports },
     });
     const result = await live(run, () =>
       handler(sqsEvent(timers), context('deliver', DELIVER_TIMEOUT_SECONDS)),
@@ -178,10 +197,13 @@ export function createTrial(
   }
 
   async function release(turn?: Turn): Promise<void> {
-    const run = startRun(book, 'release', stage.ports, turn);
+    const run = startRun(book, 'release', ports, turn);
     const handler = createReleaseHandler({
       ...shared(run, turn),
-      due: narrowed(run.ports.due, ids),
+      due: narrowed(run.ports.due, [
+        ...[...ids].map(([id, recipients]) => ({ credential: CREDENTIAL, id, recipients })),
+        ...[...reported].map((id) => ({ credential: REPORT_CREDENTIAL, id, recipients: 1 })),
+      ]),
       lookbackMs: stage.lookbackMs,
     });
     await live(run, () => handler({}, context('release', RELEASE_TIMEOUT_SECONDS)));
@@ -197,13 +219,15 @@ export function createTrial(
   }
 
   async function atRest(): Promise<boolean> {
-    for (const id of ids.keys()) {
-      if ((await items(id)).some(({ delivery }) => delivery?.state === 'open')) return false;
-    }
-    return true;
+    const messages = [...(await Promise.all([...ids.keys()].map(items))), await reports()].flat();
+    return messages.every(({ delivery }) => delivery?.state !== 'open' && delivery?.state !== 'owing');
   }
 
   const items = (id: string) => stage.ports.ledger.readMessage({ credential: CREDENTIAL, id });
+  const reports = async () => {
+    const ours = [...reported].map((id) => ports.ledger.readMessage({ credential: REPORT_CREDENTIAL, id }));
+    return (await Promise.all(ours)).flat();
+  };
   const know = (id: string, recipients: number) => void ids.set(id, Math.max(recipients, ids.get(id) ?? 0));
   return {
     name,
@@ -217,6 +241,7 @@ export function createTrial(
     release,
     pass,
     items,
+    reports,
     atRest,
     know,
   };
@@ -233,15 +258,20 @@ function pauseIn(stage: Stage, turn: Turn | undefined): Clock['pause'] {
 }
 
 /** The index as far as it is about these ids; elsewhere there is nothing, and nothing is asked. */
-function narrowed(due: DueIndex, ids: ReadonlyMap<string, number>): DueIndex {
+function narrowed(
+  due: DueIndex,
+  messages: readonly { readonly credential: string; readonly id: string; readonly recipients: number }[],
+): DueIndex {
+  const ids = new Set(messages.map(({ id }) => id));
   const shards = new Set(
-    [...ids].flatMap(([id, recipients]) => {
+    messages.flatMap(({ credential, id, recipients }) => {
       const last = recipients === 1 ? 0 : recipients;
-      return Array.from({ length: last + 1 }, (_, chunk) => shardOf({ credential: CREDENTIAL, id, chunk }));
+      return Array.from({ length: last + 1 }, (_, chunk) => shardOf({ credential, id, chunk }));
     }),
   );
   const shardIn = (bucket: string) => Number(bucket.slice(bucket.indexOf('#') + 1));
-  const done = { parkedBucket: Number.MAX_SAFE_INTEGER, guardedBucket: Number.MAX_SAFE_INTEGER };
+  const never = Number.MAX_SAFE_INTEGER;
+  const done = { parkedBucket: never, guardedBucket: never, owingBucket: never };
   return {
     async *entries(bucket, kind) {
       if (!shards.has(shardIn(bucket))) return;

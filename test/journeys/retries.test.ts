@@ -13,6 +13,8 @@ import {
   letter,
   message,
   recordsOf,
+  reported,
+  reportsTo,
   steady,
   told,
   withoutTrace,
@@ -167,11 +169,11 @@ test('a message that is deferred for ever is tried for five days, the last time 
   const lastWake = recordsOf(world, 'patient').at(-3)?.next_due ?? '';
   assert.equal(Date.parse(lastWake), expiresAtMs);
   const { state, owed } = await delivery(world, 'patient');
-  assert.equal(state, 'owing');
-  assert.deepEqual(
-    owed.map(({ n, recipients }) => ({ n, recipients })),
-    [{ n: 1, recipients: [0] }],
-  );
+  assert.deepEqual([state, owed], ['finished', []]);
+  await world.deliver();
+  const [report = '', ...others] = reportsTo(world);
+  assert.deepEqual([reported(report), others], [['defer-9999@ok.test failed 4.4.7'], []]);
+  assert.match(report, /^Diagnostic-Code: smtp; 450 4.2.1 mailbox busy, refusal 36 of 9999\r$/m);
 });
 
 test('an expiry that the sender sets cuts the last wait short', async () => {

@@ -115,6 +115,19 @@ export function arrived(world: World, address: string): readonly string[] {
     .map((mail) => withoutTrace(mail.content));
 }
 
+/** Reports that reached a sender, in order, without our trace. */
+export function reportsTo(world: World, sender = SENDER): readonly string[] {
+  return world.sink.received
+    .filter((mail) => mail.sender === '' && mail.recipients.some(({ address }) => address === sender))
+    .map((mail) => withoutTrace(mail.content));
+}
+
+/** `a@reject.test failed 5.1.1` for every recipient of a report. */
+export function reported(report: string): readonly string[] {
+  const groups = report.matchAll(/^Final-Recipient: \S+ (\S+)\r\nAction: (\w+)\r\nStatus: ([\d.]+)\r\n/gm);
+  return [...groups].map(([, address, action, status]) => `${address} ${action} ${status}`);
+}
+
 /** Octets behind the header that we put in front, one character each. */
 export function withoutTrace(content: Buffer): string {
   const text = content.toString('latin1');

@@ -135,8 +135,8 @@ test('a withdrawal after a deferral, and after the end, is refused with the stat
 
   await world.post(message('bounced', ['reject@ok.test']));
   await world.deliver();
-  const owing = await withdraw(world, 'bounced');
-  assert.deepEqual([owing.status, Object(owing.body).state], [409, 'owing']);
+  const bounced = await withdraw(world, 'bounced');
+  assert.deepEqual([bounced.status, Object(bounced.body).state], [409, 'finished']);
 });
 
 test('when one of several deliveries was attempted, the others go on', async () => {
