@@ -84,7 +84,7 @@ export const DELIVERY_OPTIONS = {
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
     momentum: 'How long a session without mail is kept open for the next message; default 5.',
-    deviation: 'It ends with the invocation that opened it at the latest.',
+    withoutEffect: 'a session ends when its invocation has no more mail for the site',
   }),
 
   // How long a peer may take (RFC 5321 §4.5.3.2).
@@ -95,8 +95,8 @@ export const DELIVERY_OPTIONS = {
     default: 30,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long a connection may take to open.',
-    deviation: 'Connection, greeting, EHLO and TLS together have 60 s at most.',
+    momentum: 'How long a connection may take to open; default 300.',
+    deviation: 'Default 30. Connection, greeting, EHLO and TLS together have 60 s at most.',
   }),
   EHLO_Timeout: option({
     name: 'EHLO_Timeout',
@@ -164,5 +164,6 @@ export const DELIVERY_OPTIONS = {
     deviation:
       '8-bit content for a peer without 8BITMIME fails (5.6.3), or is encoded anew, which breaks signatures; ' +
       "Momentum's Transform_8BitMime_Content strips the eighth bit by default.",
+    withoutEffect: '8-bit content is not converted yet: it fails at a peer without 8BITMIME',
   }),
 };

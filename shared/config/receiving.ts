@@ -17,7 +17,7 @@ import type { Option } from './option.ts';
 import { OPTIONS } from './options.ts';
 
 /** What a Domain stanza decides for its domain. */
-const BY_DOMAIN: ReadonlySet<string> = new Set([
+export const BY_DOMAIN: ReadonlySet<string> = new Set([
   OPTIONS.Routes.name,
   OPTIONS.Remote_SMTP_Port.name,
   OPTIONS.Skip_Hosts.name,
