@@ -77,7 +77,6 @@ export type NoticeCode =
   | 'report-unpaid'
   | 'bad-credentials'
   | 'policy-failed'
-  | 'sts-policy-failed'
   | 'tls-results'
   | 'bug';
 
