@@ -55,5 +55,5 @@ export function format(value: number, digits: number): string {
 
 function verdict(value: number, target: NonNullable<Figure['target']>): string {
   const met = target.bound === 'at most' ? value <= target.value : value >= target.value;
-  return met ? 'met' : 'missed';
+  return met ? 'met' : 'MISSED';
 }

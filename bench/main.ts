@@ -11,22 +11,39 @@ import { dollarsPerMillion, formatAssumptions, formatCosts, measureCost } from '
 import { format, formatFigures } from './figures.ts';
 import { startFunctions } from './functions.ts';
 import { mailFrom } from './mail.ts';
+import { measureSmtp, type SmtpPlan } from './smtp/measure.ts';
+import { formatSmtp } from './smtp/report.ts';
 import { startSurroundings } from './surroundings.ts';
 import { batchingGain, measureWork, type Subject } from './work.ts';
 
 const USAGE = `npm run bench -- [options]
-  --quick         few rounds, about a minute
-  --only PARTS    of work, cost and bundles, separated by commas
+  --quick         few rounds, about two minutes
+  --only PARTS    of work, cost, bundles and smtp, separated by commas
   --against DIR   another checkout, measured in turns with this one: work only
-  --profile DIR   writes a CPU profile of the functions of the work part there
+  --profile DIR   writes CPU profiles there: the functions of the work part, the clients of the smtp part
   --seed N        the mail's seed, as an earlier run printed it`;
 
 /** Dollars per million, before egress. */
 const MAX_DOLLARS = 7;
-const PARTS = ['work', 'cost', 'bundles'] as const;
+const PARTS = ['work', 'cost', 'bundles', 'smtp'] as const;
 
 const FULL = { rounds: 7, messages: 400, costMessages: 500, loads: 15 };
 const QUICK = { rounds: 3, messages: 100, costMessages: 100, loads: 5 };
+/** About a minute for each far round, or ten seconds. */
+const FULL_SMTP: SmtpPlan = {
+  rounds: 3,
+  near: 1_000,
+  far: { ours: 1_000, nodemailer: 500, deliveries: 900, postfix: 320, exim: 400 },
+  farToPostfix: { ours: 500, nodemailer: 250 },
+  largeBytes: 25 * 2 ** 20,
+};
+const QUICK_SMTP: SmtpPlan = {
+  rounds: 2,
+  near: 300,
+  far: { ours: 200, nodemailer: 100, deliveries: 180, postfix: 60, exim: 80 },
+  farToPostfix: { ours: 100, nodemailer: 50 },
+  largeBytes: 25 * 2 ** 20,
+};
 /** Clients of the throughput measurement. */
 const AT_ONCE = 8;
 
@@ -60,6 +77,20 @@ async function bench(): Promise<void> {
   if (wanted.has('bundles')) {
     console.log(`\nBundles, minified; ${plan.loads} loads in fresh processes\n`);
     console.log(formatFigures(measureBundles(plan.loads)));
+  }
+  if (wanted.has('smtp')) {
+    const smtpPlan = values.quick ? QUICK_SMTP : FULL_SMTP;
+    console.log(`\nSMTP, 10 KB messages over one connection each; ${smtpPlan.rounds} rounds\n`);
+    const results = await measureSmtp(smtpPlan, {
+      interrupted: interruption(),
+      progress: (step) => console.error(step),
+      ...(values.profile === undefined ? {} : { profileFolder: resolve(values.profile) }),
+    });
+    console.log(
+      results === undefined
+        ? 'SKIPPED: there is no smtp-sink; it comes with Postfix (test/interop/install.sh installs it)'
+        : formatSmtp(results),
+    );
   }
   if (!wanted.has('work') && !wanted.has('cost')) return;
   await using surroundings = await startDisposable();
@@ -108,6 +139,18 @@ async function bench(): Promise<void> {
     }
     console.log(`\n${formatAssumptions(costs)}`);
   }
+}
+
+/** Mail servers do not end with the bench by themselves: whoever waits for this stops them. */
+function interruption(): Promise<never> {
+  return new Promise((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        process.exitCode = 130;
+        reject(new Error(`stopped by ${signal}`));
+      });
+    }
+  });
 }
 
 async function startDisposable() {
