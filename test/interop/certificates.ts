@@ -18,7 +18,8 @@ export interface Certificate {
 export interface Authority {
   /** PEM. */
   readonly ca: string;
-  issue(host: string, fault: Fault): Promise<Certificate>;
+  /** For one host name, or several. */
+  issue(host: string | readonly string[], fault: Fault): Promise<Certificate>;
 }
 
 const OPENSSL = '/usr/bin/openssl';
@@ -40,8 +41,9 @@ export async function makeAuthority(lifetime: Lifetime): Promise<Authority> {
       const serial = String(issued);
       const [key, request, certificate] = ['key', 'csr', 'pem'].map((suffix) => file(`${serial}.${suffix}`));
       if (key === undefined || request === undefined || certificate === undefined) throw new Error('no file');
-      const name = fault === 'other name' ? 'other.name.test' : host;
-      const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
+      const names = fault === 'other name' ? ['other.name.test'] : [host].flat();
+      const alternatives = names.map((name) => `DNS:${name}`).join(',');
+      const subject = ['-subj', `/CN=${names[0]}`, '-addext', `subjectAltName=${alternatives}`];
       if (fault === 'self-signed') {
         const own = [
           'req',

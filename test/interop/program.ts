@@ -54,13 +54,15 @@ export interface Running {
   kill(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** It has started, but need not be ready. */
+/** It has started, but need not be ready. `environment` comes on top of ours. */
 export async function start(
   program: string,
   args: readonly string[],
   onLine?: (line: string) => void,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, ...environment };
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const lines: string[] = [];
   const said: string[] = [];
   createInterface(child.stdout).on('line', (line) => {

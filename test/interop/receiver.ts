@@ -33,6 +33,7 @@ export interface ReceiverOptions {
   readonly dns?: string;
   /** Further arguments of `npm start`; the API is on port 8080 when they do not say otherwise. */
   readonly args?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface Receiver {
@@ -42,6 +43,8 @@ export interface Receiver {
   records(of?: string): readonly Told[];
   /** The first record of one of these types about a recipient, as soon as there is one. */
   told(recipient: string, ...types: readonly string[]): Promise<Told>;
+  /** A line of its log that matches, as soon as there is one. */
+  logged(pattern: RegExp): Promise<string>;
   /** The record of its delivery, as soon as there is one; rejects when it has failed. */
   delivered(recipient: string): Promise<Told>;
 }
@@ -51,7 +54,7 @@ const QUICK_RETRIES = fileURLToPath(new URL('quick-retries.conf', import.meta.ur
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 
 export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions): Promise<Receiver> {
-  const { dns, args = [] } = options;
+  const { dns, args = [], environment } = options;
   const toDns = dns === undefined ? [] : ['--dns', dns, '--allow-network', '127.0.0.0/8'];
   const records: Told[] = [];
   const program = await start(
@@ -63,6 +66,7 @@ export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions
       const { event_id: eventId } = parsed.data;
       if (records.every((record) => record.event_id !== eventId)) records.push(parsed.data);
     },
+    environment,
   );
   lifetime.defer(() => program.kill());
   const evidence = () => program.output().replaceAll(/^.*"release-summary".*\n?/gm, '');
@@ -85,6 +89,8 @@ export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions
     url: `${api}/delay_message`,
     records: (of) => records.filter(({ id, recipient }) => of === undefined || id === of || recipient === of),
     told,
+    logged: (pattern) =>
+      until(`the receiver logs ${pattern}`, () => program.lines.find((line) => pattern.test(line)), evidence),
     async delivered(recipient) {
       const end = await told(recipient, 'Delivery', 'Bounce', 'Expiration');
       if (end.type !== 'Delivery') throw new Error(`${recipient}: ${JSON.stringify(end)}`);
