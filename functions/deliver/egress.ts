@@ -120,9 +120,7 @@ export function createEgress(
       }),
   });
   return {
-    router: withTlsPolicy(router, policies, {
-      isAsked: (domain) => settingsFor(domain).enableMtaSts && settingsFor(domain).routes.length === 0,
-    }),
+    router: withTlsPolicy(router, policies, { settingsFor }),
     smtp: createSmtpClient({
       memory: createPeerMemory({ nowMs: clock.nowMs, behind: world.peers }),
       permits: (address, source) => (source === 'mx' ? policy : routePolicy)(address),

@@ -14,30 +14,39 @@ import { allowsHost } from './mta-sts-policy.ts';
 import type { Hop, PolicyFacts, PolicyTrouble, RouteOutcome, Router } from './router.ts';
 import type { StsDecision, StsPolicies } from './sts-cache.ts';
 
+/** What the configuration says of a domain. */
+export type PolicySettings = Pick<DeliverySettings, 'enableMtaSts' | 'routes'>;
+
 export interface TlsPolicyOptions {
-  /** `domain` in A-labels, or an address literal. False: its policy is not asked for. */
-  readonly isAsked: (domain: string) => boolean;
+  /** `domain` in A-labels, or an address literal. */
+  readonly settingsFor: (domain: string) => PolicySettings;
+}
+
+export function withTlsPolicy(
+  router: Router,
+  policies: StsPolicies,
+  { settingsFor }: TlsPolicyOptions,
+): Router {
+  return {
+    async route(domain) {
+      const settings = settingsFor(domain.startsWith('[') ? domain : domainToASCII(domain));
+      const looked = isAsked(settings) ? policies.policyFor(domain) : Promise.resolve<StsDecision>({});
+      const outcome = await router.route(domain);
+      if (outcome.kind !== 'hops') return outcome;
+      if (outcome.hops.some(isOwn)) return applied(domain, outcome, await looked);
+      return { ...outcome, mxAuthenticated: areNamed(settings) };
+    },
+  };
 }
 
 /** A domain's policy is about its own mail hosts: it is asked for where they are used. */
-export function asksForPolicy({
-  enableMtaSts,
-  routes,
-}: Pick<DeliverySettings, 'enableMtaSts' | 'routes'>): boolean {
+function isAsked({ enableMtaSts, routes }: PolicySettings): boolean {
   return enableMtaSts && (routes.length === 0 || routes.some(({ target }) => target.kind === 'own-mx'));
 }
 
-export function withTlsPolicy(router: Router, policies: StsPolicies, { isAsked }: TlsPolicyOptions): Router {
-  return {
-    async route(domain) {
-      const name = domain.startsWith('[') ? domain : domainToASCII(domain);
-      const looked = isAsked(name) ? policies.policyFor(domain) : Promise.resolve<StsDecision>({});
-      const outcome = await router.route(domain);
-      if (outcome.kind !== 'hops') return outcome;
-      if (!outcome.hops.some(isOwn)) return { ...outcome, mxAuthenticated: true };
-      return applied(domain, outcome, await looked);
-    },
-  };
+/** The operator said which hosts, and left nothing to the MX records of any domain. */
+function areNamed({ routes }: PolicySettings): boolean {
+  return routes.every(({ target }) => target.kind === 'host');
 }
 
 type Hops = Extract<RouteOutcome, { kind: 'hops' }>;

@@ -234,7 +234,7 @@ function routerOf(dnsServer: string, smtpPort: number, policyPort: number, store
     store,
     clock: { nowMs: () => 1_795_341_600_000, pause: () => Promise.resolve() },
   });
-  return withTlsPolicy(router, policies, { isAsked: () => true });
+  return withTlsPolicy(router, policies, { settingsFor: () => ({ enableMtaSts: true, routes: [] }) });
 }
 
 function policyServer(mode: 'enforce' | 'testing'): Server {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { allowsHost, parseStsPolicy } from '../../shared/routing/mta-sts-policy.ts';
 import { parseStsRecord, type StsRecord } from '../../shared/routing/mta-sts-record.ts';
 
@@ -189,3 +190,28 @@ for (const [pattern, host, expected] of HOSTS) {
     assert.equal(allowsHost([pattern], host), expected);
   });
 }
+
+test('whatever a policy host or a name server says is read, and what is kept of a policy reads as the policy', () => {
+  const line = fc.oneof(
+    fc.constantFrom(
+      'version: STSv1',
+      'mode: enforce',
+      'mode:none ',
+      'mx: *.A.example',
+      'mx: a',
+      'max_age: 7',
+      '',
+    ),
+    fc.string({ unit: 'binary' }),
+  );
+  const text = fc.tuple(fc.array(line), fc.constantFrom('\n', '\r\n')).map(([lines, end]) => lines.join(end));
+  fc.assert(
+    fc.property(text, fc.array(fc.array(fc.string({ unit: 'binary' }))), (said, records) => {
+      parseStsRecord(records);
+      const parsed = parseStsPolicy(said);
+      if (parsed.kind === 'policy') assert.deepEqual(parseStsPolicy(parsed.policy.lines.join('\n')), parsed);
+      allowsHost(['*.a.example', said], said);
+    }),
+    { numRuns: 500 },
+  );
+});

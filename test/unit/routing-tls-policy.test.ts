@@ -7,7 +7,7 @@ import type { StsPolicy } from '../../shared/routing/mta-sts-policy.ts';
 import type { Hop, RouteOutcome } from '../../shared/routing/router.ts';
 import type { StsDecision } from '../../shared/routing/sts-cache.ts';
 import { leftOutObservations, sessionObservations } from '../../shared/routing/tls-observations.ts';
-import { asksForPolicy, withTlsPolicy } from '../../shared/routing/tls-policy.ts';
+import { type PolicySettings, withTlsPolicy } from '../../shared/routing/tls-policy.ts';
 import type { TlsDemand } from '../../shared/smtp/client.ts';
 import { ownReply } from '../../shared/smtp/reply.ts';
 
@@ -106,11 +106,45 @@ test('a host that the operator names stays beside the domain’s own, under the 
   assert.deepEqual(outcome.tls, { mode: 'required', verify: true });
 });
 
-test('where only the operator’s hosts are left, nobody waits for a policy, and they count as authenticated', async () => {
+const OWN_MX: SmtpRoute = { scheme: 'smtp', target: { kind: 'own-mx' }, port: undefined, pref: undefined };
+const HOST: SmtpRoute = { ...OWN_MX, target: { kind: 'host', host: 'relay.internal' } };
+const HUB: SmtpRoute = { ...OWN_MX, target: { kind: 'mx-of', domain: 'hub.example' } };
+
+test('where only hosts that the operator named are left, nobody waits for a policy', async () => {
   const never = { policyFor: () => new Promise<StsDecision>(() => {}) };
-  const router = withTlsPolicy({ route: async () => hops([RELAY]) }, never, { isAsked: () => true });
-  assert.deepEqual(await router.route('example.net'), { ...hops([RELAY]), mxAuthenticated: true });
+  const settingsFor = () => ({ enableMtaSts: true, routes: [OWN_MX, HOST] });
+  const router = withTlsPolicy({ route: async () => hops([RELAY]) }, never, { settingsFor });
+  assert.deepEqual(await router.route('example.net'), { ...hops([RELAY]), mxAuthenticated: false });
 });
+
+const ROUTES: readonly (readonly [string, PolicySettings, Hop, boolean, boolean | undefined])[] = [
+  ['its own hosts', { enableMtaSts: true, routes: [] }, MX1, true, undefined],
+  ['its own hosts, with MTA-STS switched off', { enableMtaSts: false, routes: [] }, MX1, false, undefined],
+  ['its own hosts and then a relay', { enableMtaSts: true, routes: [OWN_MX, HOST] }, MX1, true, undefined],
+  ['a relay', { enableMtaSts: true, routes: [HOST, HOST] }, RELAY, false, true],
+  ['a relay, with MTA-STS switched off', { enableMtaSts: false, routes: [HOST] }, RELAY, false, true],
+  // DNS says which hosts these are: nobody vouches for its word.
+  ['the hosts of a hub', { enableMtaSts: true, routes: [HUB] }, RELAY, false, false],
+  ['a relay and then the hosts of a hub', { enableMtaSts: true, routes: [HOST, HUB] }, RELAY, false, false],
+];
+
+for (const [title, settings, hop, isAsked, isAuthenticated] of ROUTES) {
+  test(`of a domain whose mail goes to ${title}, the policy is ${isAsked ? '' : 'not '}asked for`, async () => {
+    const asked: string[] = [];
+    const policies = {
+      policyFor: async (domain: string) => {
+        asked.push(domain);
+        return {};
+      },
+    };
+    const router = withTlsPolicy({ route: async () => hops([hop]) }, policies, {
+      settingsFor: () => settings,
+    });
+    const outcome = await router.route('example.net');
+    assert.deepEqual(asked, isAsked ? ['example.net'] : []);
+    assert.deepEqual(outcome.kind === 'hops' && outcome.mxAuthenticated, isAuthenticated);
+  });
+}
 
 test('a policy is looked up while the route is, and not at all where it is switched off', async () => {
   const order: string[] = [];
@@ -129,9 +163,9 @@ test('a policy is looked up while the route is, and not at all where it is switc
       },
     },
     {
-      isAsked: (domain) => {
+      settingsFor: (domain) => {
         order.push(`asked ${domain}`);
-        return domain !== 'off.example';
+        return { enableMtaSts: domain !== 'off.example', routes: [] };
       },
     },
   );
@@ -230,21 +264,8 @@ test('without a policy nothing is counted, unless one is announced that cannot b
   assert.deepEqual(sessionObservations('example.net', outcome, MX1, undefined), []);
 });
 
-const OWN_MX: SmtpRoute = { scheme: 'smtp', target: { kind: 'own-mx' }, port: undefined, pref: undefined };
-const HOST: SmtpRoute = { ...OWN_MX, target: { kind: 'host', host: 'relay.internal' } };
-
-const ASKED: readonly (readonly [string, boolean, readonly SmtpRoute[], boolean])[] = [
-  ['its own hosts', true, [], true],
-  ['its own hosts, with MTA-STS switched off', false, [], false],
-  ['a relay', true, [HOST], false],
-  ['its own hosts and then a relay', true, [OWN_MX, HOST], true],
-];
-
-for (const [title, enableMtaSts, routes, expected] of ASKED) {
-  test(`the policy of a domain whose mail goes to ${title} is ${expected ? '' : 'not '}asked for`, () => {
-    assert.equal(asksForPolicy({ enableMtaSts, routes }), expected);
-  });
-}
+/** Hops of either kind may be left. */
+const BOTH: PolicySettings = { enableMtaSts: true, routes: [OWN_MX, HOST] };
 
 function policy(mode: StsPolicy['mode'], mx: readonly string[]): StsDecision {
   return { policy: { mode, mx, maxAgeSeconds: 86_400, lines: LINES, id: '1' } };
@@ -256,7 +277,7 @@ function hops(list: readonly Hop[], tls: TlsDemand = { mode: 'ifavailable', veri
 
 function routed(outcome: RouteOutcome, decision: StsDecision): Promise<RouteOutcome> {
   const router = { route: async () => outcome };
-  return withTlsPolicy(router, { policyFor: async () => decision }, { isAsked: () => true }).route(
+  return withTlsPolicy(router, { policyFor: async () => decision }, { settingsFor: () => BOTH }).route(
     'example.net',
   );
 }
