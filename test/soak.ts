@@ -1,8 +1,12 @@
-// `npm run soak -- [--seed N] [--minutes N]`: rounds in which transfers, repeats, withdrawals, attempts and releases of
-// one message go on at once, in an order drawn by the seed, with crashes and failures among them; and every race
-// in many more orders than `npm test` tries. Prints its seed and its figures; exit status 1 when a guarantee broke.
+// `npm run soak -- [--seed N] [--minutes N] [--fuzz N]`: rounds in which transfers, repeats, withdrawals, attempts and
+// releases of one message go on at once, in an order drawn by the seed, with crashes and failures among them; every
+// race in many more orders than `npm test` tries; then cases of `npm run fuzz`, a million unless told otherwise. Zero
+// minutes leave the first two out, zero cases the last. Prints its seed and its figures; exit status 1 when a
+// guarantee broke.
 
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { failuresTold, fuzz } from './fuzz/run.ts';
 import { everyOrder } from './journeys/port-orders.ts';
 import { RACES, runRace } from './journeys/port-races.ts';
 import { melee } from './soak/melee.ts';
@@ -11,12 +15,17 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '10' },
+    fuzz: { type: 'string', default: '1000000' },
   },
 });
 const seed = Number(values.seed);
 const minutes = Number(values.minutes);
-if (!Number.isSafeInteger(seed) || seed < 0 || !(minutes > 0)) {
-  console.error('usage: npm run soak -- [--seed N] [--minutes N]: N whole and not negative, minutes over 0');
+const fuzzCases = Number(values.fuzz);
+const isWhole = (number: number) => Number.isSafeInteger(number) && number >= 0;
+if (!isWhole(seed) || !isWhole(fuzzCases) || !(minutes >= 0) || minutes + fuzzCases === 0) {
+  console.error(
+    'usage: npm run soak -- [--seed N] [--minutes N] [--fuzz N]: not negative, minutes or fuzz over 0',
+  );
   process.exit(64);
 }
 
@@ -25,7 +34,7 @@ const started = performance.now();
 const overAt = started + minutes * 60_000;
 let broken = 0;
 
-console.log(`seed ${seed}, ${minutes} min`);
+console.log(`seed ${seed}, ${minutes} min, ${fuzzCases} fuzz cases`);
 let orders = 0;
 for (const race of RACES) {
   // Races take half of the time at most.
@@ -45,9 +54,28 @@ let rounds = 0;
 for (; performance.now() < overAt; rounds += 1) {
   for (const fault of await melee(seed + rounds)) report(fault);
 }
-console.log(`${rounds} random rounds, seeds ${seed} to ${seed + rounds - 1}`);
+if (rounds > 0) console.log(`${rounds} random rounds, seeds ${seed} to ${seed + rounds - 1}`);
+if (fuzzCases > 0) await fuzzOn();
 console.log(broken === 0 ? 'every guarantee held' : `${broken} faults`);
 process.exit(broken === 0 ? 0 : 1);
+
+async function fuzzOn(): Promise<void> {
+  let told = 0;
+  const { cases, seconds, ends, failures } = await fuzz({
+    seed,
+    cases: fuzzCases,
+    jobs: availableParallelism(),
+    onProgress(played) {
+      if (played < told + 100_000) return;
+      told = played;
+      console.log(`${played} fuzz cases`);
+    },
+  });
+  for (const [end, count] of Object.entries(ends).sort()) console.log(`${String(count).padStart(9)} ${end}`);
+  console.log(`${cases} fuzz cases in ${seconds.toFixed(0)} s, ${(cases / seconds).toFixed(0)} a second`);
+  if (failures.length > 0) report(failuresTold(seed, failures));
+  if (failures.length === 0 && cases < fuzzCases) report(`only ${cases} fuzz cases were played`);
+}
 
 function report(fault: string): void {
   broken += 1;
