@@ -19,21 +19,21 @@ export function createDnsResolver(options: DnsResolverOptions): DnsPort {
   if (options.servers !== undefined) resolver.setServers(options.servers);
   return {
     mx: (name) =>
-      answer(async () => {
+      answer(name, async () => {
         const records = await resolver.resolveMx(name);
         return records.map(({ priority, exchange }) => ({ preference: priority, exchange }));
       }),
     addresses: (name, family) =>
-      answer(async () => {
+      answer(name, async () => {
         const ask =
           family === 4 ? resolver.resolve4(name, { ttl: true }) : resolver.resolve6(name, { ttl: true });
         return (await ask).map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
       }),
-    alias: (name) => answer(() => resolver.resolveCname(name)),
+    alias: (name) => answer(name, () => resolver.resolveCname(name)),
   };
 }
 
-async function answer<T>(ask: () => Promise<readonly T[]>): Promise<DnsAnswer<T>> {
+async function answer<T>(name: string, ask: () => Promise<readonly T[]>): Promise<DnsAnswer<T>> {
   try {
     const records = await ask();
     return records.length === 0 ? { kind: 'nodata' } : { kind: 'records', records };
@@ -43,11 +43,16 @@ async function answer<T>(ask: () => Promise<readonly T[]>): Promise<DnsAnswer<T>
       case 'ENODATA':
         return { kind: 'nodata' };
       case 'ENOTFOUND':
-      // A name that DNS cannot express, such as one with a label of 64 octets, is nobody's name.
-      case 'EBADNAME':
         return { kind: 'nxdomain' };
+      case 'EBADNAME':
+        return isExpressible(name) ? { kind: 'failed', code } : { kind: 'nxdomain' };
       default:
         return { kind: 'failed', code };
     }
   }
+}
+
+/** A name that DNS cannot express is nobody's (RFC 1035 §2.3.4); of any other, a bad name is the answer's fault. */
+function isExpressible(name: string): boolean {
+  return name.length <= 253 && name.split('.').every((label) => label.length >= 1 && label.length <= 63);
 }

@@ -218,6 +218,12 @@ test('an address that two hosts share is tried once', async () => {
     await route(zone, 'example.net'),
     '(mx1|mx2).example.net > mx1.example.net 192.0.2.1 25 > mx2.example.net 192.0.2.2 25',
   );
+  // Nor does it take the place of another address of the second host.
+  const more = `${zone}\n mx1.example.net A 192.0.2.2\n mx2.example.net A 192.0.2.3`;
+  assert.equal(
+    await route(more, 'example.net'),
+    '(mx1|mx2).example.net > mx1.example.net 192.0.2.1 25 > mx1.example.net 192.0.2.2 25 > mx2.example.net 192.0.2.3 25',
+  );
 });
 
 test('of many mail hosts only as many are asked for as are tried', async () => {

@@ -67,11 +67,14 @@ test('other domains go their own way, and a global route is for all of them', as
     );
 });
 
-test('routes are tried as they are listed', async () => {
-  assert.equal(
-    await by('"10.0.0.9" "smtp://backup.internal" "[fd00::9]"'),
-    'smtp://([10.0.0.9]|[fd00::9]|backup.internal) > 10.0.0.9 10.0.0.9 25 > backup.internal 10.0.0.6 25 > fd00::9 fd00::9 25',
-  );
+test('routes are tried as they are listed, whatever is drawn', async () => {
+  const configuration = 'Routes = ( "10.0.0.9" "smtp://backup.internal" "[fd00::9]" )';
+  for (const draw of [0, 0.5, 0.99]) {
+    assert.equal(
+      await route(ZONE, 'example.net', { configuration, random: () => draw }),
+      'smtp://([10.0.0.9]|[fd00::9]|backup.internal) > 10.0.0.9 10.0.0.9 25 > backup.internal 10.0.0.6 25 > fd00::9 fd00::9 25',
+    );
+  }
 });
 
 test('pref decides before the list does, lower first, and what has none comes after what stands before it', async () => {
