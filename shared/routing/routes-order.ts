@@ -8,16 +8,9 @@ import { shuffled } from './shuffle.ts';
 export function inOrderOfPref(routes: readonly SmtpRoute[], random: () => number): readonly SmtpRoute[] {
   if (routes.length < 2) return routes;
   let highest = -1;
-  let after = 0;
-  const ranked = routes.map((route) => {
-    if (route.pref === undefined) {
-      after += 1;
-      return { route, pref: highest, after };
-    }
-    if (route.pref > highest) {
-      highest = route.pref;
-      after = 0;
-    }
+  const ranked = routes.map((route, at) => {
+    if (route.pref === undefined) return { route, pref: highest, after: at + 1 };
+    highest = Math.max(highest, route.pref);
     return { route, pref: route.pref, after: 0 };
   });
   return shuffled(ranked, random)
