@@ -3,7 +3,10 @@
 
 import { join } from 'node:path';
 import { EMPTY_CONFIGURATION } from '../shared/config/configuration.ts';
+import type { DeliverySettings } from '../shared/config/delivery-settings.ts';
 import { type ReceivingConfiguration, readReceivingFiles } from '../shared/files/configuration-files.ts';
+import { readReplyClasses } from '../shared/report/class-file.ts';
+import { createReplyClassifier, type ReplyClassifier } from '../shared/report/class-of-reply.ts';
 
 const NOTHING: ReceivingConfiguration = {
   ok: true,
@@ -21,4 +24,15 @@ export function deployedConfiguration(environment: NodeJS.ProcessEnv): Receiving
   const read = readReceivingFiles([join(environment['LAMBDA_TASK_ROOT'] ?? '.', file)]);
   if (!read.ok) throw new Error(`the configuration has faults:\n${read.faults.join('\n')}`);
   return read;
+}
+
+/** The shipped rules, behind those of the file that `Reply_Classes` names. */
+export function replyClassifier(
+  { replyClasses: path }: DeliverySettings,
+  named: ReadonlyMap<string, string>,
+): ReplyClassifier {
+  if (path === undefined) return createReplyClassifier();
+  const read = readReplyClasses(named.get(path) ?? '', path);
+  if (read.kind === 'faults') throw new Error(`${path} was checked, and has faults now`);
+  return createReplyClassifier(read.rules);
 }

@@ -32,6 +32,7 @@ export function bundleFunction(name: FunctionName, folder: string): Bundle {
     format: 'esm',
     // The ES form of a package first: only that can be pruned to what is used.
     mainFields: ['module', 'main'],
+    alias: { '@aws-sdk/credential-provider-node': './shared/aws/environment-credentials.ts' },
     minify: true,
     legalComments: 'none',
     // Packages in CommonJS call require() for Node's own modules, which an ES module does not have.

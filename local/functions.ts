@@ -15,6 +15,7 @@ import { systemClock, systemRandom } from '../shared/aws/system.ts';
 import type { DeliverySettings } from '../shared/config/delivery-settings.ts';
 import { DEFAULT_TEMPO, scaleTempo, type Tempo, withRetrySettings } from '../shared/queue/tempo.ts';
 import type { Log } from '../shared/records/records.ts';
+import { reportSettings } from '../shared/report/settings.ts';
 import { DEFAULT_LIMITS } from '../shared/xfer/limits.ts';
 import type { ApiRoute } from './api-front.ts';
 import type { EmulatorEndpoints } from './emulators.ts';
@@ -51,6 +52,8 @@ export interface FunctionsOptions {
   /** Batches of deliveries that run at once, each with sessions of its own. */
   readonly concurrentBatches: number;
   readonly tempo: Tempo;
+  /** By which the tempo was scaled. */
+  readonly speed: number;
   readonly log: Log;
 }
 
@@ -92,6 +95,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
         },
         { ...shared, ...createDestinationStores(options.clients, names, { clock: systemClock }) },
       ),
+      reports: reportSettings(settings, hostName, options.speed),
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
     }),

@@ -2,7 +2,9 @@
 // demo. Exit status 0 after a clean stop, 64 for a wrong command line, 78 for a configuration that cannot be used,
 // 1 for anything else (as sysexits.h has them); the demo's own status with --demo.
 
+import { replyClassifier } from '../functions/configuration.ts';
 import type { Configuration } from '../shared/config/configuration.ts';
+import { deliverySettings } from '../shared/config/delivery-settings.ts';
 import { createJsonLog } from '../shared/records/json-lines.ts';
 import type { Log, Notice } from '../shared/records/records.ts';
 import { type Access, OPEN_ACCESS, readAccess } from './access.ts';
@@ -65,7 +67,7 @@ async function serve(start: StartArguments): Promise<number> {
     api: places(start, loaded, access),
     sidecar: sidecarPlan(start, loaded, access),
     ...(destinations === undefined ? {} : { destinations }),
-    ...output(start.json),
+    ...output(start.json, loaded),
   });
   const text = banner(stack, {
     speed: start.speed,
@@ -138,7 +140,10 @@ function withoutHttp(configuration: Configuration): Configuration {
   return { ...configuration, listeners };
 }
 
-function output(json: boolean): Pick<StackOptions, 'log' | 'onSidecarRecord' | 'onFault'> {
+function output(
+  json: boolean,
+  loaded: LoadedConfiguration,
+): Pick<StackOptions, 'log' | 'onSidecarRecord' | 'onFault'> {
   const write = (text: string | undefined) => {
     if (text !== undefined) process.stdout.write(`${text}\n`);
   };
@@ -151,7 +156,9 @@ function output(json: boolean): Pick<StackOptions, 'log' | 'onSidecarRecord' | '
     return !isRepeat;
   };
   const log: Log = json
-    ? createJsonLog((text) => process.stdout.write(text), Date.now)
+    ? createJsonLog((text) => process.stdout.write(text), Date.now, {
+        classify: replyClassifier(deliverySettings(loaded.configuration), loaded.named),
+      })
     : {
         record: (record) => write(recordLine(record)),
         notice: (notice) => {

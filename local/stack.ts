@@ -117,6 +117,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     hostName: options.hostName ?? hostname(),
     concurrentBatches,
     tempo,
+    speed,
     log: options.log,
   });
   const { onFault } = options;

@@ -8,7 +8,8 @@ import { systemClock, systemRandom } from '../../shared/aws/system.ts';
 import { deliverySettings } from '../../shared/config/delivery-settings.ts';
 import { DEFAULT_TEMPO, withRetrySettings } from '../../shared/queue/tempo.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
-import { deployedConfiguration } from '../configuration.ts';
+import { reportSettings } from '../../shared/report/settings.ts';
+import { deployedConfiguration, replyClassifier } from '../configuration.ts';
 import { createEgress } from './egress.ts';
 import { createDeliverHandler } from './handler.ts';
 
@@ -29,7 +30,9 @@ const settings = deliverySettings(configuration);
 const tempo = withRetrySettings(DEFAULT_TEMPO, settings);
 const ehloName = settings.ehloHostname ?? environment('EHLO_HOSTNAME');
 const clients = createClients();
-const log = createJsonLog((line) => process.stdout.write(line), Date.now);
+const log = createJsonLog((line) => process.stdout.write(line), Date.now, {
+  classify: replyClassifier(settings, named),
+});
 const world = { clock: systemClock, random: systemRandom, log };
 const list = (text: string | undefined) => (text ?? '').split(',').flatMap((part) => part.trim() || []);
 const dnsServers = list(process.env['DNS_SERVERS']);
@@ -49,6 +52,7 @@ export const handler = createDeliverHandler({
   ...world,
   leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
   limits: QUEUE_LIMITS,
+  reports: reportSettings(settings, ehloName),
   resendReceiveCount: RESEND_RECEIVE_COUNT,
   tempo,
 });

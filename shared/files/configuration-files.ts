@@ -4,11 +4,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Configuration } from '../config/configuration.ts';
-import { formatFault } from '../config/fault.ts';
+import { type Fault, formatFault } from '../config/fault.ts';
 import type { SourceFile } from '../config/lexer.ts';
 import { type LoadResult, loadConfiguration } from '../config/load.ts';
-import { certificatesFault, namedFiles } from '../config/named-files.ts';
+import { certificatesFault, type NamedFile, namedFiles } from '../config/named-files.ts';
 import { checkReceiving } from '../config/receiving.ts';
+import { formatReplyClassFault, readReplyClasses } from '../report/class-file.ts';
 
 export interface ReadConfiguration {
   readonly ok: true;
@@ -96,9 +97,21 @@ function readNamed(configuration: Configuration, named: Map<string, string>) {
       return [{ place: file.place, message: `${file.option.name}: ${text.message}` }];
     }
     named.set(file.path, text);
-    const fault = file.option.file === 'certificates' ? certificatesFault(file, text) : undefined;
-    return fault === undefined ? [] : [fault];
+    return faultsOf(file, text);
   });
+}
+
+function faultsOf(file: NamedFile, text: string): readonly Fault[] {
+  if (file.option.file === 'certificates') {
+    const fault = certificatesFault(file, text);
+    return fault === undefined ? [] : [fault];
+  }
+  const read = readReplyClasses(text, file.path);
+  if (read.kind === 'rules') return [];
+  return read.faults.map((fault) => ({
+    place: file.place,
+    message: `${file.option.name}: ${formatReplyClassFault(fault)}`,
+  }));
 }
 
 function readText(path: string): string | Error {

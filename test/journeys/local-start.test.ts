@@ -251,7 +251,7 @@ test('mail leaves as the configuration orders: its port, one connection at a tim
   assert.match(said, /--deliver-port and Remote_SMTP_Port \(.*one-by-one\.conf:1\) both name the port/);
 });
 
-test('mail waits rather than leave in clear against a global order, and a narrower order is refused', async (t) => {
+test('mail waits rather than leave in clear against an order, for all domains or for one', async (t) => {
   const directory = await directoryFor(t);
   const file = join(directory, 'tls.conf');
   await writeFile(file, 'TLS = "required"\nRemote_SMTP_Port = 2500\nConnect_Timeout = 90\n');
@@ -263,13 +263,41 @@ test('mail waits rather than leave in clear against a global order, and a narrow
     (record) => record['id'] === 'six' && record['type'] === 'TransientFailure',
   );
   assert.match(JSON.stringify(failure), /TLS is required/);
+  assert.equal(failure['bounce_classification'], 'ProtocolErrors');
   assert.equal(await stack.end('SIGINT'), 0);
 
-  await writeFile(file, 'Domain ok.test {\n  TLS = "required"\n  Routes = ( "smtp://relay.test" )\n}\n');
+  await writeFile(file, 'Domain ok.test {\n  TLS = "required"\n}\n');
+  const narrow = await start(t, '--config', file);
+  for (const id of ['ok', 'plain']) {
+    assert.equal((await post(narrow.apiUrl, message(id, `you@${id}.test`))).status, 200);
+  }
+  const ended = async (type: string, id: string) =>
+    narrow.logged((record) => record['id'] === id && record['type'] === type);
+  assert.match(JSON.stringify(await ended('TransientFailure', 'ok')), /TLS is required/);
+  await ended('Delivery', 'plain');
+  assert.equal(await narrow.end('SIGINT'), 0);
+
+  await writeFile(file, 'Binding a {\n  TLS = "required"\n}\n');
   const [status, said] = await fails(t, '--config', file);
   assert.equal(status, 78);
-  assert.match(said, /tls\.conf:2:3: TLS cannot be required of one domain/);
-  assert.match(said, /tls\.conf:3:3: smtp:\/\/ routes are not followed yet/);
+  assert.match(said, /tls\.conf:2:3: TLS cannot be required of one binding yet/);
+});
+
+test('mail of a domain goes to the relay that its Routes name', async (t) => {
+  const directory = await directoryFor(t);
+  const dns = await startDnsServer(SINK_ZONE, { host: '127.0.0.1', port: 0 });
+  const peer = await countingPeer(t);
+  t.after(() => dns.close());
+  const file = join(directory, 'routes.conf');
+  await writeFile(
+    file,
+    `Domain nowhere.example {\n  Routes = ( "smtp://127.0.0.11?port=${peer.port}" )\n}\n`,
+  );
+  const stack = await start(t, '--dns', `127.0.0.1:${dns.port}`, '--config', file);
+  await post(stack.apiUrl, message('routed', 'you@nowhere.example'));
+  await stack.logged((record) => record['type'] === 'Delivery' && record['id'] === 'routed');
+  assert.equal(await stack.end('SIGINT'), 0);
+  assert.equal(peer.counts.sessions, 1);
 });
 
 /** Takes all mail where the names of SINK_ZONE lead, and counts who calls: a session ends with its QUIT. */
