@@ -4,7 +4,7 @@
 
 import { networkInterfaces } from 'node:os';
 import { SMTP_TIMEOUTS } from '../functions/deliver/egress.ts';
-import type { Configuration } from '../shared/config/configuration.ts';
+import type { Configuration, Setting } from '../shared/config/configuration.ts';
 import { httpListens } from '../shared/config/delivery-settings.ts';
 import { evaluate, findSetting } from '../shared/config/evaluate.ts';
 import { formatFault } from '../shared/config/fault.ts';
@@ -33,7 +33,7 @@ export function readConfiguration(paths: readonly string[]): LoadedConfiguration
   const result = readReceivingFiles(paths);
   if (!result.ok) throw new ConfigurationFaults(result.faults.join('\n'));
   const { files, configuration, named } = result;
-  const warnings = [...result.warnings, ...shortenedTimeout(configuration)];
+  const warnings = [...result.warnings, ...shortenedTimeouts(configuration)];
   return { files, configuration, named, warnings };
 }
 
@@ -42,7 +42,7 @@ export function readConfiguration(paths: readonly string[]): LoadedConfiguration
  * both name one.
  */
 export function outsidePort(configuration: Configuration, asked: number | undefined): number {
-  const setting = findSetting(configuration, OPTIONS.Remote_SMTP_Port, {});
+  const [setting] = portsWritten(configuration);
   if (asked !== undefined && setting !== undefined) {
     const { place, option } = setting;
     throw new ConfigurationFaults(
@@ -54,10 +54,17 @@ export function outsidePort(configuration: Configuration, asked: number | undefi
 
 /** What has no effect while mail goes to this machine's own destinations. */
 export function sinkWarnings(configuration: Configuration): readonly string[] {
-  const setting = findSetting(configuration, OPTIONS.Remote_SMTP_Port, {});
-  if (setting === undefined) return [];
-  const { place, option } = setting;
-  return [`${place.file}:${place.line}: ${option.name} has an effect only with --dns: mail goes to the sink`];
+  return portsWritten(configuration).map(
+    ({ place, option }) =>
+      `${place.file}:${place.line}: ${option.name} has an effect only with --dns: mail goes to the sink`,
+  );
+}
+
+/** At the top of a file and for single domains. */
+function portsWritten({ global, domains }: Configuration): readonly Setting[] {
+  return [global, ...domains.map(({ settings }) => settings)].flatMap(
+    (settings) => settings.get(OPTIONS.Remote_SMTP_Port.name) ?? [],
+  );
 }
 
 /** Whether the files say where the sending side hands mail over. */
@@ -126,12 +133,12 @@ function admits(relayHosts: readonly Network[], address: string): boolean {
   return isLoopback(address) || relayHosts.some((network) => network.contains(address));
 }
 
-function shortenedTimeout(configuration: Configuration): readonly string[] {
-  const setting = findSetting(configuration, OPTIONS.Connect_Timeout, {});
+function shortenedTimeouts(configuration: Configuration): readonly string[] {
   const longestSeconds = SMTP_TIMEOUTS.openingMs / 1_000;
-  if (setting === undefined || evaluate(configuration, OPTIONS.Connect_Timeout) <= longestSeconds) return [];
-  const { place, option } = setting;
-  return [
-    `${place.file}:${place.line}: ${option.name} is cut to ${longestSeconds} s, which a session has to open in all`,
-  ];
+  return [OPTIONS.Connect_Timeout, OPTIONS.EHLO_Timeout].flatMap((option) => {
+    const place = findSetting(configuration, option, {})?.place;
+    if (place === undefined || evaluate(configuration, option) <= longestSeconds) return [];
+    const text = `${option.name} is cut to ${longestSeconds} s, which a session has to open in all`;
+    return [`${place.file}:${place.line}: ${text}`];
+  });
 }
