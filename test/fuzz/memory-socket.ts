@@ -23,12 +23,18 @@ export class MemorySocket extends Socket {
   #isGone = false;
   #hasEnded = false;
 
+  readonly #isSlow: boolean;
   readonly #arrived: (octets: Uint8Array) => void;
 
   /** `answer` is called once, at once; `arrived` for each piece that reaches the client, just before it does. */
-  constructor(answer: (end: PeerEnd) => PeerEar, arrived: (octets: Uint8Array) => void) {
+  constructor(
+    answer: (end: PeerEnd) => PeerEar,
+    arrived: (octets: Uint8Array) => void,
+    { isSlow }: { readonly isSlow: boolean },
+  ) {
     super();
     this.#arrived = arrived;
+    this.#isSlow = isSlow;
     this.#ear = answer({
       say: (octets) => setImmediate(() => this.#take(octets)),
       close: () => setImmediate(() => this.#take(null)),
@@ -65,8 +71,8 @@ export class MemorySocket extends Socket {
     // Node's sockets take strings as they are.
     const octets = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
     this.#ear.heard(octets);
-    // Now and then the kernel's buffer is full for a moment.
-    if (octets.length > 16_384) setImmediate(done);
+    // As when the kernel's buffer is full for a moment.
+    if (this.#isSlow && octets.length > 4_096) setImmediate(done);
     else done();
   }
 

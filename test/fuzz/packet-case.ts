@@ -12,7 +12,7 @@ import type { RouteOutcome } from '../../shared/routing/router.ts';
 import { type Draw, drawOf } from './draw.ts';
 import { FORBIDDEN, PUBLIC, type RouteReport } from './route-case.ts';
 
-const HANG_MS = 120_000;
+const HANG_MS = 45_000;
 
 export interface PacketServer {
   run(seed: number, index: number): Promise<RouteReport>;

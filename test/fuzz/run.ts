@@ -73,19 +73,26 @@ export function failuresTold(seed: number, failures: readonly FuzzFailure[]): st
   if (shortest === undefined) return '';
   const kinds = new Map<string, number>();
   for (const { what, faults } of failures) {
-    for (const fault of faults) {
-      const kind = `${what}: ${fault
-        .replace(/\(.*\)/s, '(…)')
-        .replaceAll(/\b[mr]\d+\b/g, '#')
-        .slice(0, 100)}`;
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    }
+    const kind = `${what}: ${kindOf(faults[0] ?? '')}`;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
   return [
     `BROKEN ${failures.length} cases:`,
-    ...[...kinds].map(([kind, count]) => `  ${count} × ${kind}`),
+    ...[...kinds]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, 12)
+      .map(([kind, count]) => `  ${count} × ${kind}`),
     `The shortest, case ${shortest.index} (npm run fuzz -- --seed ${seed} --case ${shortest.index}):`,
     ...shortest.faults.map((fault) => `  ${fault}`),
     shortest.story,
   ].join('\n');
+}
+
+/** Without what differs from case to case. */
+function kindOf(fault: string): string {
+  return fault
+    .replace(/\(.*\)/s, '(…)')
+    .replace(/".*"/s, '"…"')
+    .replaceAll(/\b[mr]\d+\b/g, '#')
+    .slice(0, 120);
 }

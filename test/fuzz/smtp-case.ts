@@ -9,8 +9,8 @@ import { createPeer } from './smtp-peer.ts';
 import { type CasePlan, drawPlan } from './smtp-plan.ts';
 import { judge, type LetterResult, type WireEvent } from './smtp-referee.ts';
 
-/** Far beyond all timeouts of a case, also on a slow machine. */
-const HANG_MS = 120_000;
+/** Far beyond all timeouts of a case, also on a slow machine, and within what is left of a minute's step in CI. */
+const HANG_MS = 45_000;
 
 const FORGETFUL: PeerMemory = { recall: async () => new Set(), note: async () => {} };
 
@@ -45,6 +45,7 @@ export async function smtpCase(seed: number, index: number): Promise<CaseReport>
           };
         },
         (octets) => events.push({ by: 'peer', octets: Buffer.from(octets) }),
+        plan,
       );
       return socket;
     },
@@ -110,7 +111,8 @@ export async function smtpCase(seed: number, index: number): Promise<CaseReport>
   }
 
   return {
-    faults: [...faults, ...judged],
+    // One wrong step makes the rest wrong as well.
+    faults: [...faults, ...judged].slice(0, 4),
     sizeBytes: events.reduce((sum, { octets }) => sum + octets.length, 0),
     ends: results.flatMap(({ result }) =>
       result.kind === 'unattempted' ? ['unattempted'] : result.outcomes.map(({ kind }) => kind),

@@ -63,6 +63,8 @@ export interface CasePlan {
   readonly timeouts: SmtpTimeouts;
   /** Nothing happens that RFC 5321 does not allow: the outcomes are known. */
   readonly isClean: boolean;
+  /** The client's socket takes long writes a turn later. */
+  readonly isSlow: boolean;
   /** The session is destroyed after so many turns. */
   readonly destroyAfter: number | undefined;
 }
@@ -120,6 +122,7 @@ export function drawPlan(draw: Draw): CasePlan {
     // A machine that stalls must not look like a peer that is silent, where the outcome is known.
     timeouts: evenly(isClean ? 60_000 : 40),
     isClean,
+    isSlow: draw.chance(0.3),
     destroyAfter: isClean || !draw.chance(0.04) ? undefined : draw.below(30),
   };
 }
@@ -236,7 +239,8 @@ function drawContent(draw: Draw, name: string): Buffer {
         [1, 0],
         [6, 2],
         [3, 12],
-        [0.05, 3_000],
+        // Beyond what is handed to a socket at a time.
+        [0.1, 2_000],
       ]),
     },
     () => (draw.chance(0.5) ? `${name} says ${draw.below(1_000)}` : draw.pick(LINES)),
@@ -245,16 +249,18 @@ function drawContent(draw: Draw, name: string): Buffer {
   return Buffer.from(draw.chance(0.9) ? text : text.slice(0, -2), 'latin1');
 }
 
+const MOST_PIECES = 2_000;
+
 function contentOf(draw: Draw, octets: Buffer, isFaulty: boolean): SmtpContent {
   const pieces: Buffer[] = [];
-  const mostPerPiece = draw.pick([1_000_000, 100, 7, 1]);
-  for (let from = 0; from < octets.length && pieces.length < 500; ) {
-    const isLast = pieces.length === 499;
+  const mostPerPiece = draw.pick([1_000_000, 5_000, 100, 7, 1]);
+  for (let from = 0; from < octets.length && pieces.length < MOST_PIECES; ) {
+    const isLast = pieces.length === MOST_PIECES - 1;
     const length = isLast ? octets.length : 1 + draw.below(Math.min(mostPerPiece, octets.length));
     pieces.push(octets.subarray(from, from + length));
     from += length;
   }
-  const waits = draw.chance(0.2);
+  const waits = octets.length < 10_000 && draw.chance(0.2);
   const fault = isFaulty ? draw.pick(['throws', 'short', 'long', 'unopened'] as const) : undefined;
   return {
     sizeBytes:

@@ -186,9 +186,10 @@ export function judge(
     }
   }
 
-  function isRefusedByUs({ envelope, content }: Letter, address: string): boolean {
+  function isRefusedByUs({ envelope, content, octets }: Letter, address: string): boolean {
     if (envelope.requireTls || content.sizeBytes > sizeLimit) return true;
-    if (envelope.body === '8BITMIME' && !announced.has('8BITMIME')) return true;
+    const is8Bit = envelope.body === '8BITMIME' && octets.some((octet) => octet > 0x7f);
+    if (is8Bit && !announced.has('8BITMIME')) return true;
     return /^[^@]*[^\0-\x7f]/.test(address) && !announced.has('SMTPUTF8');
   }
 
@@ -237,6 +238,12 @@ export function judge(
         }
         break;
     }
+    // Silence after a final dot is a doubt, and is called one. Half a line of 4xx at the end is no silence.
+    const isSilent = named.some(
+      (one) => isPositive(one.rcpt) && one.isWhole === true && one.dot === replies.length,
+    );
+    if (isSilent && outcome.kind !== 'uncertain' && told === '')
+      faults.push(`${who}, and its final dot has no reply`);
     if (isClean && !letter.isFaulty) judgeClean(who, outcome.kind, letter, address, decisiveFor(own, named));
   }
 

@@ -5,7 +5,7 @@ import * as z from 'zod/mini';
 import { createCasePlayer } from './cases.ts';
 
 /** In flight: most wait for a timer of milliseconds now and then. */
-const AT_ONCE = 64;
+const AT_ONCE = 32;
 /** Failures told by one worker, at most: one bug shows in many cases. */
 const MAX_TOLD = 50;
 
