@@ -121,6 +121,22 @@ test('a new id brings the new policy at the next look', async () => {
   assert.equal(world.count('fetch'), 2);
 });
 
+test('a new policy that another process fetched is taken from the store', async () => {
+  const world = startWorld();
+  world.publish('1', 'enforce', 7 * 86_400);
+  const [first, second] = [world.process(), world.process()];
+  assert.deepEqual(
+    [await mode(first, 'example.net'), await mode(second, 'example.net')],
+    ['enforce', 'enforce'],
+  );
+  world.publish('2', 'testing', 7 * 86_400);
+  world.move(5 * MINUTE_MS);
+  assert.equal(await mode(first, 'example.net'), 'testing');
+  world.move(2 * MINUTE_MS);
+  assert.equal(await mode(second, 'example.net'), 'testing');
+  assert.equal(world.count('fetch'), 2);
+});
+
 test('a new policy of mode none ends the old one, and is kept as one that says so', async () => {
   const world = startWorld();
   world.publish('1', 'enforce', 7 * 86_400);

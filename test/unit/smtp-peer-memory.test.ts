@@ -102,6 +102,22 @@ test('a shared memory that is slow holds nobody up, and what it says at last cou
   assert.deepEqual(await traits(memory, 'mx.example.net', 25), ['no-overlap', 'tls-fails']);
 });
 
+test('what the shared memory said once does not outlive its five minutes when it falls silent', async () => {
+  const clock = { nowMs: 0 };
+  const answers: Promise<ReadonlySet<PeerTrait>>[] = [
+    Promise.resolve(new Set<PeerTrait>(['tls-fails'])),
+    new Promise(() => {}),
+  ];
+  const shared: PeerMemory = {
+    recall: () => answers.shift() ?? Promise.reject(new Error('asked too often')),
+    note: () => Promise.resolve(),
+  };
+  const memory = createPeerMemory({ nowMs: () => clock.nowMs, behind: shared, patienceMs: 10 });
+  assert.deepEqual(await traits(memory, 'mx.example.net', 25), ['tls-fails']);
+  clock.nowMs = 5 * MINUTE_MS;
+  assert.deepEqual(await traits(memory, 'mx.example.net', 25), []);
+});
+
 async function traits(memory: PeerMemory, host: string, port: number): Promise<readonly PeerTrait[]> {
   return [...(await memory.recall(host, port))].sort();
 }
