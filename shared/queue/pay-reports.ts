@@ -23,7 +23,7 @@ import { paid } from './settle.ts';
 export const REPORT_CREDENTIAL = '_report';
 
 /** For all reports that a delivery owes: a store that is out of order keeps no dialogue waiting for longer. */
-const PAY_PATIENCE_MS = 10_000;
+const PAY_PATIENCE_MS = 5_000;
 /** Tries to write that a report is paid; the next wake tries again. */
 const MARK_TRIES = 5;
 

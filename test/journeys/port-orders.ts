@@ -32,15 +32,17 @@ const WITHOUT_CONSEQUENCE = new Set([
 const MOST_CALLS = 2_000;
 
 export function createConductor(choose: Choose): Conductor {
-  const waiting: { readonly name: string; readonly go: () => void }[] = [];
-  const wait = (name: string) => new Promise<void>((go) => waiting.push({ name, go }));
+  const waiting: { readonly racer: string; readonly name: string; readonly go: () => void }[] = [];
+  const wait = (racer: string, name: string) =>
+    new Promise<void>((go) => waiting.push({ racer, name: `${racer} ${name}`, go }));
   return {
     turnOf: (racer) => async (call: PortCall) => {
-      if (!WITHOUT_CONSEQUENCE.has(call.name)) await wait(`${racer} ${call.name}`);
+      if (!WITHOUT_CONSEQUENCE.has(call.name)) await wait(racer, call.name);
     },
     async run(racers) {
       const order: string[] = [];
       let running = racers.length;
+      const quiet = () => untilQuiet(() => new Set(waiting.map(({ racer }) => racer)).size >= running);
       const ended = racers.map((race) =>
         race().finally(() => {
           running -= 1;
@@ -64,9 +66,14 @@ export function createConductor(choose: Choose): Conductor {
   };
 }
 
-/** Everything that can happen without a further call has happened: in memory nothing waits for longer. */
-async function quiet(): Promise<void> {
-  for (let turns = 0; turns < 3; turns += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+/**
+ * Everything that can happen without a further call has happened: in memory nothing waits for longer, but what
+ * composes a report, which takes some turns more.
+ */
+async function untilQuiet(allWait: () => boolean): Promise<void> {
+  for (let turns = 0; turns < 3 || (turns < 200 && !allWait()); turns += 1) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
 }
 
 export interface Tried {

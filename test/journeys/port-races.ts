@@ -7,6 +7,7 @@ import { type Expectation, judge } from './port-judge.ts';
 import type { ReceivedTimer } from './port-memory.ts';
 import { type Choose, createConductor } from './port-orders.ts';
 import { untilRest } from './port-play.ts';
+import { dyingBefore } from './port-strikes.ts';
 
 export interface Race {
   readonly title: string;
@@ -246,7 +247,38 @@ export const RACES: readonly Race[] = [
       return [course.release('one'), course.release('other'), course.hand('wider', TWO)];
     },
   },
+  {
+    title: 'two payments of one report',
+    expected: { endings: { 'reject+a@ok.test': 'bounced' } },
+    async start(course) {
+      const [timer, same] = await owing(course, letter(['reject+a@ok.test']));
+      return [course.deliver('one', [timer]), course.deliver('other', [same])];
+    },
+  },
+  {
+    title: 'the payment of a report against the attempt for another recipient',
+    expected: { endings: { 'reject+a@ok.test': 'bounced' } },
+    async start(course) {
+      const [timer, same] = await owing(course, letter(['reject+a@ok.test', 'defer-1+c@ok.test']));
+      await course.stage.sleep(10 * MINUTE);
+      return [course.deliver('one', [timer]), course.deliver('other', [same])];
+    },
+  },
 ];
+
+/** The first deliver dies before it pays. Its timer comes back, and once more. */
+async function owing(course: Course, one: Letter): Promise<readonly [ReceivedTimer, ReceivedTimer]> {
+  await before(course.hand('before', one));
+  const { stage, trial } = course;
+  await trial.deliver(await stage.receiveTimers(), dyingBefore(trial.book, 'deliver', 'spool.put', 1));
+  await stage.sleep(20 * MINUTE);
+  const [timer] = await stage.receiveTimers();
+  if (timer === undefined) throw new Error('no timer');
+  stage.stores.enqueue(timer.body);
+  const [same] = await stage.receiveTimers();
+  if (same === undefined) throw new Error('no second timer');
+  return [timer, same];
+}
 
 function dueLater(course: Course, one: Letter): Letter {
   return { ...one, fields: { dueAt: new Date(course.stage.nowMs() + 20 * MINUTE).toISOString() } };

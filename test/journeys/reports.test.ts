@@ -1,0 +1,395 @@
+// Reports on their whole way: a destination says no, or nothing for long, and the sender's own server gets the
+// report, read by the parsers of two mail programs.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isDeliveryItem } from '../../shared/queue/delivery.ts';
+import { REPORT_CREDENTIAL, reportId } from '../../shared/queue/pay-reports.ts';
+import { StoreError } from '../../shared/queue/ports.ts';
+import { READERS, type ReadReport } from '../unit/report-readers.ts';
+import { assertQuiet, removeObject } from './inventory.ts';
+import {
+  advanceTo,
+  delivery,
+  letter,
+  message,
+  postFrames,
+  recordsOf,
+  reported,
+  reportsTo,
+  SENDER,
+  sha256Hex,
+  steady,
+  told,
+} from './transfers.ts';
+import { startWorld, TRACE_HOST, type World } from './world.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** Once by each parser; what both say is answered as mailparser has it. */
+async function read(report: string): Promise<ReadReport> {
+  const octets = Buffer.from(report, 'latin1');
+  const [first, ...others] = await Promise.all(Object.values(READERS).map((reader) => reader(octets)));
+  assert.ok(first !== undefined && others.length === 1);
+  for (const other of others) {
+    assert.deepEqual(
+      [other.recipients, other.message, other.parts],
+      [first.recipients, first.message, first.parts],
+    );
+  }
+  return first;
+}
+
+async function onlyReport(world: World, sender = SENDER): Promise<ReadReport> {
+  const [report, ...others] = reportsTo(world, sender);
+  assert.ok(report !== undefined && others.length === 0, `${others.length + 1} reports`);
+  return read(report);
+}
+
+/** From due time to due time, until the delivery is closed. */
+async function runToTheEnd(world: World, id: string): Promise<void> {
+  for (let turns = 0; turns < 50; turns += 1) {
+    await world.deliver();
+    const { state, dueAtMs } = await delivery(world, id);
+    if (state !== 'open') return;
+    advanceTo(world, dueAtMs);
+  }
+  assert.fail(`${id} has no end`);
+}
+
+test('the sender of a refused message gets one report, and it is mail like any other', async () => {
+  await using world = await startWorld();
+  const content = `Message-ID: <one@sender.example>\r\n${letter('no')}`;
+  await world.post(message('no', ['anyone@reject.test'], { content, receivedFrom: 'mx1.sender.example' }));
+  await world.deliver();
+
+  const { from, to, subject, text, message: about, recipients, parts, enclosed } = await onlyReport(world);
+  assert.deepEqual(
+    [from, to, subject],
+    [`MAILER-DAEMON@${TRACE_HOST}`, SENDER, 'Undelivered Mail Returned to Sender'],
+  );
+  assert.match(
+    text,
+    /<anyone@reject\.test>: host mx1\.sink\.test said:\n {4}550 5\.1\.1 no such mailbox here/,
+  );
+  assert.deepEqual(
+    [about['reporting-mta'], about['received-from-mta']],
+    [`dns; ${TRACE_HOST}`, 'dns; mx1.sender.example'],
+  );
+  const [{ 'last-attempt-date': _date, ...recipient } = {}, ...others] = recipients;
+  assert.deepEqual(
+    [recipient, others],
+    [
+      {
+        'final-recipient': 'rfc822; anyone@reject.test',
+        action: 'failed',
+        status: '5.1.1',
+        'remote-mta': 'dns; mx1.sink.test',
+        'diagnostic-code': 'smtp; 550 5.1.1 no such mailbox here',
+        'final-log-id': 'no',
+      },
+      [],
+    ],
+  );
+  assert.deepEqual(parts, ['message/delivery-status', 'text/rfc822-headers']);
+  assert.match(String(enclosed), /^Message-ID: <one@sender\.example>\r?\nFrom: a@sender\.example/);
+  assert.match(reportsTo(world)[0] ?? '', /^In-Reply-To: <one@sender\.example>\r$/m);
+
+  assert.deepEqual(told(world, 'no').slice(1), ['Bounce anyone@reject.test 550 rcpt 1']);
+  const id = reportId({ credential: 'tester', id: 'no', chunk: 0 }, 1, 1);
+  assert.deepEqual(told(world, id), [`XferIn ${SENDER} 0`, `Delivery ${SENDER} 250 final 1`]);
+  const [accepted] = recordsOf(world, id);
+  assert.deepEqual(
+    [accepted?.credential, accepted?.sender, accepted?.meta],
+    [REPORT_CREDENTIAL, '', { report: { kind: 'failure', credential: 'tester', id: 'no', chunk: 0, n: 1 } }],
+  );
+  const [mail] = world.sink.received;
+  assert.match(
+    String(mail?.content),
+    new RegExp(`^Received: from ${TRACE_HOST}\\r\\n\\tby ${TRACE_HOST} \\(delay-xfer\\) with XFER id ${id};`),
+  );
+  await assertQuiet(world);
+});
+
+test('an expired message is reported as such, with the last that was said', async () => {
+  await using world = await startWorld({ random: steady() });
+  const expiresAt = new Date(world.clock.nowMs() + 2 * MINUTE).toISOString();
+  await world.post(message('late', ['defer-99@ok.test'], { expiresAt }));
+  await runToTheEnd(world, 'late');
+  await world.deliver();
+  const { recipients, text } = await onlyReport(world);
+  assert.deepEqual(
+    [recipients[0]?.['action'], recipients[0]?.['status'], recipients[0]?.['diagnostic-code']],
+    ['failed', '4.4.7', 'smtp; 450 4.2.1 mailbox busy, refusal 2 of 99'],
+  );
+  assert.match(text, /delivery time expired/);
+  await assertQuiet(world);
+});
+
+test('what DNS kept from every attempt is reported in our own words', async () => {
+  await using world = await startWorld({ random: steady() });
+  const expiresAt = new Date(world.clock.nowMs() + MINUTE).toISOString();
+  await world.post(message('dns', ['anyone@dns-fails.test'], { expiresAt }));
+  for (let turns = 0; turns < 6; turns += 1) {
+    await world.deliver();
+    world.clock.advance(MINUTE);
+  }
+  const [recipient] = (await onlyReport(world)).recipients;
+  assert.deepEqual([recipient?.['status'], recipient?.['remote-mta']], ['4.4.7', undefined]);
+  assert.match(recipient?.['diagnostic-code'] ?? '', /^x-delay-xfer; 450 4\.4\.7 delivery time expired/);
+});
+
+test('two recipients that fail at different attempts are told of in two reports', async () => {
+  await using world = await startWorld({ random: steady() });
+  const expiresAt = new Date(world.clock.nowMs() + 2 * MINUTE).toISOString();
+  await world.post(message('two', ['reject@mixed.test', 'defer-99@mixed.test'], { expiresAt }));
+  await runToTheEnd(world, 'two');
+  await world.deliver();
+  const reports = reportsTo(world);
+  assert.deepEqual(reports.map(reported), [
+    ['reject@mixed.test failed 5.1.1'],
+    ['defer-99@mixed.test failed 4.4.7'],
+  ]);
+  const ids = reports.map((report) => /^Message-ID: (.*)\r$/m.exec(report)?.[1]);
+  assert.equal(new Set(ids).size, 2);
+  await assertQuiet(world);
+});
+
+test('nobody is told: NOTIFY=NEVER, the null reverse path, Generate_Bounces = false', async () => {
+  for (const [reports, fields, code] of [
+    [{}, { recipients: [{ address: 'x@reject.test', notify: ['NEVER'] }] }, undefined],
+    [{}, { sender: '' }, 'no-report'],
+    [{ generateBounces: false }, {}, 'no-report'],
+  ] as const) {
+    await using world = await startWorld({ reports });
+    await world.post(message('quiet', ['x@reject.test'], fields));
+    assert.equal(await world.deliver(), 1);
+    assert.equal((await delivery(world, 'quiet')).state, 'finished');
+    assert.equal(world.notices.find((notice) => notice.code === 'no-report')?.code, code);
+    await assertQuiet(world);
+  }
+});
+
+test('a delay is reported when its step has passed, once, to whom NOTIFY or the option says', async () => {
+  await using world = await startWorld({ random: steady() });
+  const asked = { address: 'defer-9@mixed.test', notify: ['DELAY', 'FAILURE'] };
+  const unasked = { address: 'defer-8@mixed.test', notify: ['FAILURE'] };
+  const silent = 'defer-7@mixed.test';
+  const startMs = world.clock.nowMs();
+  await world.post(message('slow', [asked, unasked, silent]));
+  while (world.clock.nowMs() < startMs + 2 * HOUR) {
+    await world.deliver();
+    advanceTo(world, (await delivery(world, 'slow')).dueAtMs);
+  }
+  const { recipients, subject } = await onlyReport(world);
+  assert.equal(subject, 'Delayed Mail (still being retried)');
+  assert.deepEqual(
+    recipients.map((each) => [each['final-recipient'], each['action'], each['status']]),
+    [['rfc822; defer-9@mixed.test', 'delayed', '4.2.1']],
+  );
+  const { facts, delaySteps, owed } = await delivery(world, 'slow');
+  assert.equal(
+    Date.parse(recipients[0]?.['will-retry-until'] ?? ''),
+    Math.floor(facts.expiresAtMs / 1_000) * 1_000,
+  );
+  assert.deepEqual([delaySteps, owed], [1, []]);
+});
+
+test('with Generate_Delay_DSN senders who asked for nothing hear of delays', async () => {
+  const reports = { generateDelayDsn: true, delayDsnRetryIntervalMs: 10 * MINUTE };
+  await using world = await startWorld({ random: steady(), reports });
+  await world.post(message('slow', ['defer-3@ok.test']));
+  await runToTheEnd(world, 'slow');
+  const [report, ...others] = reportsTo(world).map(reported);
+  assert.deepEqual([report, others], [['defer-3@ok.test delayed 4.2.1'], []]);
+  assert.equal((await delivery(world, 'slow')).state, 'finished');
+  await assertQuiet(world);
+});
+
+test('a sender with a mailbox in UTF-8 gets a report in UTF-8', async () => {
+  await using world = await startWorld();
+  const sender = 'δοκιμή@utf8.test';
+  await world.post(
+    message('utf8', ['jörg+reject@utf8.test', 'reject+jörg@utf8.test'], { sender, smtputf8: true }),
+  );
+  await world.deliver();
+  const mail = world.sink.received.find(({ recipients }) => recipients[0]?.address === sender);
+  assert.deepEqual([mail?.sender, mail?.parameters['SMTPUTF8']], ['', true]);
+  const octets = mail?.content ?? Buffer.alloc(0);
+  assert.ok(octets.includes('\r\nContent-Type: message/global-delivery-status\r\n'));
+  assert.ok(octets.includes('\r\nFinal-Recipient: utf-8; reject+jörg@utf8.test\r\nAction: failed\r\n'));
+});
+
+test('RET says what is enclosed; large mail is returned whole only on request', async () => {
+  await using world = await startWorld({ reports: { inlineOriginal: 'all' } });
+  const large = `Subject: large\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(4_000)}`;
+  const cases = [
+    ['small', {}, 'message/rfc822', 60],
+    ['hdrs', { ret: 'HDRS' }, 'text/rfc822-headers', 30],
+    ['large', { content: large }, 'text/rfc822-headers', 15],
+    ['full', { content: large, ret: 'FULL' }, 'message/rfc822', 320_000],
+  ] as const;
+  for (const [id, fields, type, least] of cases) {
+    await world.post(message(id, ['x@reject.test'], { sender: `${id}@sender.example`, ...fields }));
+    await world.deliver();
+    const { parts, enclosed } = await onlyReport(world, `${id}@sender.example`);
+    assert.equal(parts[1], type, id);
+    assert.ok((enclosed?.length ?? 0) >= least, `${id}: ${enclosed?.length}`);
+  }
+  const [full = ''] = reportsTo(world, 'full@sender.example');
+  assert.ok(full.includes(`\r\n\r\n${large}\r\n--=_`), 'octet for octet');
+  await assertQuiet(world);
+});
+
+test('8-bit content comes back octet for octet, declared as such', async () => {
+  await using world = await startWorld();
+  const content = 'Subject: 8 bit\r\n\r\n\x80\xff.\r\n.\r\nend\r\n';
+  const octets = Buffer.from(content, 'latin1');
+  const line = {
+    id: 'eight',
+    sender: SENDER,
+    recipients: ['x@reject.test'],
+    ret: 'FULL',
+    sizeBytes: octets.length,
+  };
+  await postFrames(world, [Buffer.concat([Buffer.from(`${JSON.stringify(line)}\n`), octets])]);
+  await world.deliver();
+  assert.equal(world.sink.received[0]?.parameters['BODY'], '8BITMIME');
+  assert.ok(reportsTo(world)[0]?.includes(`8bit\r\n\r\n${content}\r\n--=_`));
+});
+
+test('a report whose original is gone is sent without it', async () => {
+  let gone = false;
+  await using world = await startWorld({
+    wrap: (stores, role) => ({
+      ...stores,
+      spool: {
+        ...stores.spool,
+        open: async (key, offset, sizeBytes) =>
+          gone && role === 'deliver' && sizeBytes !== 0
+            ? undefined
+            : stores.spool.open(key, offset, sizeBytes),
+      },
+      ledger: {
+        ...stores.ledger,
+        write: async (item) => {
+          if (item.delivery?.state === 'owing') gone = true;
+          const written = await stores.ledger.write(item);
+          if (item.delivery?.state === 'finished') gone = false;
+          return written;
+        },
+      },
+    }),
+  });
+  await world.post(message('gone', ['x@reject.test']));
+  await world.deliver();
+  gone = false;
+  await world.deliver();
+  const { parts, text } = await onlyReport(world);
+  assert.deepEqual(parts, ['message/delivery-status']);
+  assert.match(text, /Your message is not enclosed/);
+});
+
+test('a report to a domain that does not exist fails like other mail, and nobody is told of that', async () => {
+  await using world = await startWorld();
+  await world.post(message('lost', ['x@reject.test'], { sender: 'a@nowhere.test' }));
+  assert.equal(await world.deliver(), 2);
+  const id = reportId({ credential: 'tester', id: 'lost', chunk: 0 }, 1, 1);
+  assert.deepEqual(told(world, id), ['XferIn a@nowhere.test 0', 'Bounce a@nowhere.test 550 connect 1']);
+  const [report] = (await world.items({ credential: REPORT_CREDENTIAL, id })).filter(isDeliveryItem);
+  assert.deepEqual([report?.delivery.state, report?.delivery.lastOwed], ['finished', 0]);
+  await assertQuiet(world);
+});
+
+test('while the spool takes nothing a report stays owed; release wakes it every five minutes', async () => {
+  let down = true;
+  await using world = await startWorld({
+    random: steady(),
+    lookbackMs: 0,
+    wrap: (stores, role) =>
+      role === 'deliver'
+        ? {
+            ...stores,
+            spool: {
+              ...stores.spool,
+              put: async (key, bytes) => {
+                if (down) {
+                  // As long as anybody waits for it.
+                  world.clock.advance(5_000);
+                  throw new StoreError('not-applied', 'the spool is down');
+                }
+                return stores.spool.put(key, bytes);
+              },
+            },
+          }
+        : stores,
+  });
+  await world.post(message('owed', ['x@reject.test']));
+  await world.deliver();
+  const { state, owed, facts } = await delivery(world, 'owed');
+  assert.deepEqual([state, owed.map(({ n, kind }) => [n, kind])], ['owing', [[1, 'failure']]]);
+  assert.ok(world.notices.some(({ code }) => code === 'report-unpaid'));
+
+  assert.equal((await world.release()).owing, 1);
+  assert.equal(await world.deliver(), 1, 'woken');
+  world.clock.advance(2 * MINUTE);
+  assert.equal((await world.release()).owing, 1);
+  assert.equal(await world.deliver(), 0, 'not every minute');
+
+  // Beyond the expiry too.
+  advanceTo(world, facts.expiresAtMs);
+  down = false;
+  await world.release();
+  assert.equal(await world.deliver(), 2, 'the wake, and the report');
+  assert.equal((await delivery(world, 'owed')).state, 'finished');
+  assert.deepEqual(reportsTo(world).map(reported), [['x@reject.test failed 5.1.1']]);
+  assert.equal((await world.release()).owing, 0);
+  await assertQuiet(world);
+});
+
+test('a report that was accepted and not marked is not sent twice, even when it would come out otherwise', async () => {
+  let marks = 0;
+  await using world = await startWorld({
+    random: steady(),
+    lookbackMs: 0,
+    wrap: (stores, role) =>
+      role === 'deliver'
+        ? {
+            ...stores,
+            ledger: {
+              ...stores.ledger,
+              write: async (item) => {
+                const marking = item.key.id === 'twice' && item.delivery?.state === 'finished';
+                if (marking) marks += 1;
+                return marking && marks <= 5 ? false : stores.ledger.write(item);
+              },
+            },
+          }
+        : stores,
+  });
+  await world.post(message('twice', ['x@reject.test']));
+  await world.deliver();
+  const { state, facts } = await delivery(world, 'twice');
+  assert.equal(state, 'owing');
+  // Composed again, the report would lack the original's header.
+  await removeObject(world, facts.content.key);
+  await world.release();
+  await world.deliver();
+  assert.equal((await delivery(world, 'twice')).state, 'finished');
+  assert.deepEqual(reportsTo(world).map(reported), [['x@reject.test failed 5.1.1']]);
+  assert.deepEqual(
+    world.notices.filter(({ code }) => code === 'id-reused'),
+    [],
+  );
+  await assertQuiet(world);
+});
+
+test('a client cannot take the id of a report: it is another credential', async () => {
+  await using world = await startWorld();
+  const id = reportId({ credential: 'tester', id: 'mine', chunk: 0 }, 1, 1);
+  await world.post(message(id, ['x@ok.test'], { sha256: sha256Hex(letter(id)) }));
+  await world.post(message('mine', ['x@reject.test']));
+  await world.deliver();
+  assert.deepEqual(reportsTo(world).map(reported), [['x@reject.test failed 5.1.1']]);
+});
