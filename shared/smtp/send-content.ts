@@ -43,6 +43,8 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
   let wake = (): void => {};
 
   function flush(): void {
+    // Called at once as well: what was scheduled must not come later, when the content is over.
+    clearImmediate(flushing);
     flushing = undefined;
     if (isStopped || ready.length === 0) return;
     socket.cork();
@@ -92,6 +94,7 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
       throw new ContentError(`the content is not of the ${content.sizeBytes} octets that were announced`);
     }
     clearImmediate(flushing);
+    flushing = undefined;
     const behind = progress.finalDot();
     socket.cork();
     for (const piece of ready) socket.write(piece);
@@ -101,6 +104,8 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
     });
     if (behind !== '') socket.write(behind);
     socket.uncork();
+    ready = [];
+    held = undefined;
   }
 
   function close(): void {

@@ -91,3 +91,39 @@ test('a message of five megabytes arrives whole, in bounded pieces', async () =>
   const [arrived] = await received([[...pieces, Buffer.from('\r\n')]]);
   assert.equal(arrived?.equals(Buffer.concat([...pieces, Buffer.from('\r\n')])), true);
 });
+
+/** A little more than is written in one go. */
+const SMALL_TOTAL = 70_000;
+
+async function* inPieces(octets: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < octets.length; at += size) yield octets.subarray(at, at + size);
+}
+
+test('messages in many small pieces, sent one behind the other, keep their octets apart', async () => {
+  const messages = Array.from({ length: 4 }, (_, n) =>
+    Buffer.from(`Subject: ${n}\r\n\r\n${`${n}`.repeat(98)}\r\n`.padEnd(SMALL_TOTAL, `.${n}\r\n`)),
+  ).map((octets) => Buffer.concat([octets, Buffer.from('\r\n')]));
+  await using peer = await startScriptedPeer(`
+    ${greeted('PIPELINING')}
+    ${TRANSACTION.repeat(messages.length)}
+    C: QUIT
+    S: 221 Bye
+  `);
+  const session = await open(peer);
+  const results = [];
+  for (const octets of messages) {
+    await session.ready();
+    const source = {
+      sizeBytes: octets.length,
+      open: async () => inPieces(octets, 100),
+    };
+    results.push(session.transact(letter('bob@example.net'), source));
+  }
+  for (const result of await Promise.all(results)) {
+    assert.equal(outcomesOf(result)[0]?.kind, 'delivered');
+  }
+  await session.quit();
+  await peer.played();
+  for (const [n, octets] of messages.entries())
+    assert.equal(peer.contents[n]?.equals(octets), true, `message ${n}`);
+});
