@@ -42,11 +42,18 @@ export class Deliver extends Construct {
     });
     this.log = deliver.log;
 
-    deliver.allow(['s3:GetObject', 's3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
+    // Reports to senders are put and looked up as receive does it with transfers.
+    deliver.allow(['s3:PutObject', 's3:GetObject', 's3:DeleteObject'], [stores.bucket.arnForObjects('*')]);
     // Without this, S3 answers 403 where it means that content is missing (S3 API, GetObject).
     deliver.allow(['s3:ListBucket'], [stores.bucket.bucketArn]);
     deliver.allow(
-      ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+      [
+        'dynamodb:GetItem',
+        'dynamodb:Query',
+        'dynamodb:PutItem',
+        'dynamodb:UpdateItem',
+        'dynamodb:DeleteItem',
+      ],
       [stores.table.tableArn],
     );
     deliver.allow(

@@ -29,13 +29,16 @@ test('with Basic, receive may also read the one secret', () => {
   assert.equal(basic.length, 6);
 });
 
-test('deliver reads and drops content, works the ledger and the queue, and attaches to its network', () => {
+test('deliver reads and drops content, puts reports, works the ledger and the queue, and attaches to its network', () => {
   assert.deepEqual(allowed(synthesized(), 'DeliverLambdaRole'), [
     ['logs:CreateLogStream logs:PutLogEvents', 'DeliverLambdaLog.Arn'],
     [NETWORK_INTERFACES, '*'],
-    ['s3:GetObject s3:DeleteObject', 'StoresSpool.Arn/*'],
+    ['s3:PutObject s3:GetObject s3:DeleteObject', 'StoresSpool.Arn/*'],
     ['s3:ListBucket', 'StoresSpool.Arn'],
-    ['dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem', 'StoresLedger.Arn'],
+    [
+      'dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:UpdateItem dynamodb:DeleteItem',
+      'StoresLedger.Arn',
+    ],
     [
       'sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes sqs:SendMessage',
       'TimersQueue.Arn',
