@@ -129,8 +129,10 @@ function get(
       signal,
       ...(ca === undefined ? {} : { ca }),
     });
-    asking.once('error', reject);
+    // More than one may come, and one that nobody hears would end the process.
+    asking.on('error', reject);
     asking.once('response', (response) => {
+      response.on('error', reject);
       read(response)
         .then(resolve, reject)
         .finally(() => asking.destroy());

@@ -72,7 +72,9 @@ const REFUSED: readonly (readonly [string, RequestListener, string])[] = [
   ['no type', text(undefined, POLICY), 'content type ""'],
   ['gzip', answers(200, { 'content-encoding': 'gzip' }), 'content encoding "gzip"'],
   ['an octet over 64 KiB', text('text/plain', 'x'.repeat(65_537)), 'more than 65536 octets'],
-  ['a flood', (_, response) => flood(response), 'more than 65536 octets'],
+  ['a flood', (_, response) => flood(response, 200), 'more than 65536 octets'],
+  ['a flood behind its 404', (_, response) => flood(response, 404), 'status 404'],
+  ['half an answer of HTML', (_, response) => flood(response, 200, 'text/html'), 'content type "text/html"'],
 ];
 
 for (const [title, listener, because] of REFUSED) {
@@ -285,8 +287,8 @@ function sendInPieces(response: Parameters<RequestListener>[1], body: string): v
 }
 
 /** As fast as the client takes it, without end. */
-function flood(response: Parameters<RequestListener>[1]): void {
-  response.writeHead(200, { 'content-type': 'text/plain' });
+function flood(response: Parameters<RequestListener>[1], status: number, type = 'text/plain'): void {
+  response.writeHead(status, { 'content-type': type });
   const more = () => {
     while (!response.destroyed && response.write('x'.repeat(16_384)));
   };
