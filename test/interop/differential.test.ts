@@ -1,11 +1,12 @@
-// The same messages by three ways to the same sink: Postfix's own client, ours in the whole stack, and ours alone with
-// the content cut at any octet. They arrive identical but for the trace that Postfix and the stack put in front.
+// The same messages by three ways to the same sink: Postfix's own client, ours in the whole stack (over TLS), and ours
+// alone (now over TLS, now in clear) with the content cut at any octet. They arrive identical but for the trace that Postfix and the stack put in front.
 //
 // INTEROP_DIFFERENTIAL is how many, 50 when absent; INTEROP_SEED draws others. What Postfix changes, whatever it is told,
 // is written in `throughPostfix`; contents with bare CR or LF are not drawn: Postfix makes lines of them, we refuse them.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TlsDemand } from '../../shared/smtp/client.ts';
 import { connectRaw } from '../dialogs/sidecar-smtp-client.ts';
 import { seeded } from '../journeys/port-orders.ts';
 import { TRACE } from './arrival.ts';
@@ -70,7 +71,7 @@ test(`${COUNT} generated messages arrive from us as they do from Postfix`, async
           content,
         })),
       ),
-      sendByClient(random, batch),
+      sendByClient(random, batch, from % (2 * BATCH) === 0 ? 'no' : 'required'),
     ]);
     for (const mail of batch) {
       const arrived = (way: string) => {
@@ -83,6 +84,8 @@ test(`${COUNT} generated messages arrive from us as they do from Postfix`, async
       };
       const [byPostfix, byStack, byClient] = await Promise.all(['postfix', 'stack', 'client'].map(arrived));
       const ended = withFinalCrlf(mail.content);
+      const { tls_protocol_version: tls } = await receiver.delivered(`stack-${mail.number}@sink.test`);
+      assert.equal(tls, 'TLSv1.3');
       assertSame(`client ${describe(mail)}`, byClient, ended);
       assertSame(`stack ${describe(mail)}`, behind(TRACE, byStack), ended);
       assertSame(
@@ -160,8 +163,12 @@ async function submitToPostfix(port: number, batch: readonly Numbered[]): Promis
 }
 
 /** All over one session, each content in pieces that end anywhere, most of all beside a CRLF or a dot. */
-async function sendByClient(random: Random, batch: readonly Numbered[]): Promise<void> {
-  const session = await openSession(target('mx.sink.test', SINK, { mode: 'no', verify: false }));
+async function sendByClient(
+  random: Random,
+  batch: readonly Numbered[],
+  mode: TlsDemand['mode'],
+): Promise<void> {
+  const session = await openSession(target('mx.sink.test', SINK, { mode, verify: false }));
   const results = [];
   for (const { number, content } of batch) {
     const mail = envelope(SENDER, [`client-${number}@sink.test`], { body: '8BITMIME' });

@@ -1,8 +1,11 @@
 // A destination that takes everything and keeps what it took: the octets between 354 and CRLF.CRLF, each line without
-// its dot-stuffing, by recipient. It offers what lets a client send content as it is, and knows no other rules.
+// its dot-stuffing, by recipient. It offers STARTTLS, all that lets a client send content as it is, and
+// knows no other rules.
 
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { SELF_SIGNED } from '../dialogs/self-signed.ts';
 import type { Lifetime } from './directory.ts';
 
 export interface RecordingSink {
@@ -12,7 +15,8 @@ export interface RecordingSink {
 }
 
 const END = Buffer.from('\r\n.\r\n');
-const EHLO = '250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 0\r\n';
+const EHLO =
+  '250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-STARTTLS\r\n250 SIZE 0\r\n';
 
 /** Listens on port 25 of `address`. */
 export async function startRecordingSink(lifetime: Lifetime, address: string): Promise<RecordingSink> {
@@ -23,10 +27,9 @@ export async function startRecordingSink(lifetime: Lifetime, address: string): P
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});
     socket.write('220 sink.test ESMTP\r\n');
-    const dialogue = new Dialogue(socket, (recipient, content) => {
+    converse(socket, (recipient, content) => {
       kept.set(recipient, [...(kept.get(recipient) ?? []), content]);
     });
-    socket.on('data', (octets: Buffer) => dialogue.hear(octets));
   });
   server.listen(25, address);
   await once(server, 'listening');
@@ -40,17 +43,32 @@ export async function startRecordingSink(lifetime: Lifetime, address: string): P
   };
 }
 
+type Keep = (recipient: string, content: Buffer) => void;
+
+function converse(socket: Socket, keep: Keep): void {
+  const hear = (octets: Buffer): void => dialogue.hear(octets);
+  const dialogue = new Dialogue(socket, keep, () => {
+    socket.off('data', hear);
+    const secured = new TLSSocket(socket, { isServer: true, ...SELF_SIGNED });
+    secured.on('error', () => socket.destroy());
+    converse(secured, keep);
+  });
+  socket.on('data', hear);
+}
+
 class Dialogue {
   readonly #socket: Socket;
-  readonly #keep: (recipient: string, content: Buffer) => void;
+  readonly #keep: Keep;
+  readonly #startTls: () => void;
   /** Of the content, begun with the CRLF before it; undefined between contents. */
   #content: Buffer[] | undefined;
   #heard: Buffer = Buffer.alloc(0);
   #recipients: string[] = [];
 
-  constructor(socket: Socket, keep: (recipient: string, content: Buffer) => void) {
+  constructor(socket: Socket, keep: Keep, startTls: () => void) {
     this.#socket = socket;
     this.#keep = keep;
+    this.#startTls = startTls;
   }
 
   hear(octets: Buffer): void {
@@ -81,6 +99,7 @@ class Dialogue {
             : '250 2.0.0 Ok\r\n',
     );
     if (verb === 'QUIT') this.#socket.end();
+    if (verb === 'STAR') this.#startTls();
     return text.subarray(end + 2);
   }
 
