@@ -16,7 +16,8 @@ export function letsGoOn(stage: Stage, reply: Reply): boolean {
  */
 export function isTooManyRecipients({ code, enhanced, text }: Reply): boolean {
   // OpenSMTPD says 451 4.5.3.
-  if (enhanced !== undefined && enhanced.slice(1) === '.5.3') return code === 451 || code === 452 || code === 552;
+  if (enhanced !== undefined && enhanced.slice(1) === '.5.3')
+    return code === 451 || code === 452 || code === 552;
   if (code !== 452 && code !== 552) return false;
   return /too many/i.test(text) && /recipient|rcpt/i.test(text);
 }

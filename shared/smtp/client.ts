@@ -93,9 +93,10 @@ export type TlsResult =
 
 /**
  * Content as it goes on the wire before dot-stuffing: exactly `sizeBytes`. `open` is called when the peer asks for
- * the content, and again when recipients whom it put off with "too many recipients" are named in a next transaction
- * of the same `transact`; content that cannot be opened again throws, and they stay transient. What it gives is read
- * to its end, or closed.
+ * the content; again when recipients whom it put off with "too many recipients" are named in a next transaction of
+ * the same `transact`; and before that, up to three times, when 8-bit content meets a peer without 8BITMIME. Content
+ * that cannot be opened again throws: recipients put off stay transient, and what could not be looked at or sent is
+ * unattempted. What it gives is read to its end, or closed.
  */
 export interface SmtpContent {
   readonly sizeBytes: number;

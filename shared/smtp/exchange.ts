@@ -49,7 +49,7 @@ export interface Exchange {
   took(said: WireReply): Step;
   /** The final dot was handed to the socket. */
   sentFinalDot(): void;
-  /** The group broke off at a peer that has never answered one whole: nothing in it is taken for permanent. */
+  /** The peer has lost count, or may have: nothing that it said in this transaction is taken for permanent. */
   distrust(): void;
   outcomes(silence: (stage: Stage) => Reply): RecipientOutcome[];
 }
@@ -71,7 +71,7 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
 
   /** The peer's replies are not those that we count: what it said so far may belong to other commands. */
   function outOfStep(): Step {
-    isOutOfStep = isPipelined;
+    isOutOfStep = true;
     return hangUp(true);
   }
 
@@ -158,7 +158,7 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
       return isPipelined && replies.some(({ reply }) => reply.code === 500 || reply.code === 502);
     },
     distrust() {
-      isOutOfStep = isPipelined;
+      isOutOfStep = true;
     },
     remainder() {
       const final = said('final');

@@ -16,6 +16,8 @@ export interface Job {
   readonly exchange: Exchange;
   /** Its commands left before the reply to the final dot of another. */
   isOverlapped: boolean;
+  /** The wire's turn in which the command that is owed a reply was said. */
+  saidAt: number;
   /** MAIL, and with PIPELINING all the rest up to DATA. */
   firstCommands(): string;
   rcpt(index: number): string;
@@ -62,6 +64,7 @@ export function createJob(options: JobOptions): Job {
       return exchange;
     },
     isOverlapped: false,
+    saidAt: 0,
     firstCommands() {
       const mail = mailCommand(envelope, plan, keywords);
       return isPipelined ? mail + spoken.map((_, index) => rcpt(index)).join('') + DATA : mail;

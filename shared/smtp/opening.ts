@@ -7,7 +7,7 @@
 
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { letsGoOn, silence } from './classify.ts';
+import { letsGoOn, outOfTurn, silence } from './classify.ts';
 import type { SmtpTarget, Stage, TlsDemand, TlsFacts, TlsResult } from './client.ts';
 import { QUIT } from './commands.ts';
 import { NO_EXTENSIONS, type PeerExtensions, parseEhlo } from './ehlo.ts';
@@ -70,6 +70,8 @@ export async function openOnce(
 
   const greeting = await ask('', timeouts.greetingMs);
   if (!isWelcome('greeting', greeting)) return refused(wire, 'greeting', greeting);
+  const tooMuch = await unasked(wire, 'greeting', within(timeouts.quitMs));
+  if (tooMuch !== undefined) return tooMuch;
   const clear = await greet(wire, target, ask);
   if (clear.kind === 'failed') return clear;
   if (mode === 'no') return opened(wire, clear.extensions);
@@ -153,10 +155,15 @@ async function greet(
     const helo = await ask(`HELO ${ehloName}\r\n`, timeouts.ehloMs);
     if (!isWelcome('ehlo', helo)) return refused(wire, 'ehlo', helo);
   } else return refused(wire, 'ehlo', ehlo);
-  // Words behind the reply, and nothing was asked: the peer leaves, or has lost count.
-  if (wire.hasUnread) return refused(wire, 'ehlo', await nextReply(wire, '', timeouts.quitMs));
-  if (wire.endedBy !== undefined) return refused(wire, 'ehlo', wire.endedBy);
-  return { kind: 'greeted', extensions };
+  return (await unasked(wire, 'ehlo', timeouts.quitMs)) ?? { kind: 'greeted', extensions };
+}
+
+/** Words behind a reply, and nothing was asked: the peer leaves, or has lost count. */
+async function unasked(wire: Wire, stage: Stage, ms: number): Promise<Failure | undefined> {
+  if (!wire.hasUnread) return wire.endedBy === undefined ? undefined : refused(wire, stage, wire.endedBy);
+  const said = await nextReply(wire, '', ms);
+  const failure = refused(wire, stage, said);
+  return failure.reply.code < 400 ? { ...failure, reply: outOfTurn(failure.reply) } : failure;
 }
 
 type Secured =

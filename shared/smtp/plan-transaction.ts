@@ -1,9 +1,8 @@
 // What a message asks of its next host, held against what that host offers, before a word of it is said:
 // recipients that cannot be sent there get their outcome here, the others get the address to speak.
 //
-// 8-bit content is refused where the peer offers no 8BITMIME (RFC 6152 §3), since sending it as it is breaks the
-// peer's word and changing it breaks signatures. A message that asked for SMTPUTF8 but needs it in no address goes
-// without it to a peer that does not offer it.
+// A message that asked for SMTPUTF8 but needs it in no address goes without it to a peer that does not offer it.
+// Whether 8-bit content fits the peer is found out before, in seven-bit.ts.
 
 import { domainToASCII } from 'node:url';
 import type { Envelope } from '../message/envelope.ts';
@@ -47,11 +46,6 @@ export function planTransaction(envelope: Envelope, sizeBytes: number, peer: Pee
   }
   if (sizeLimitBytes !== undefined && sizeBytes > sizeLimitBytes) {
     return refuseAll(ownReply(552, '5.3.4', `${peer.host} takes ${sizeLimitBytes} octets, not ${sizeBytes}`));
-  }
-
-  // RFC 6152 §3; RFC 3463 X.6.3: conversion required but not supported.
-  if (is8Bit && !keywords.has('8BITMIME')) {
-    return refuseAll(ownReply(554, '5.6.3', `${peer.host} does not offer 8BITMIME, which the content needs`));
   }
 
   const smtpUtf8 = keywords.has('SMTPUTF8');

@@ -29,6 +29,9 @@ export interface ContentProgress {
 /** Octets handed to the socket at a time, so that each is stuffed, counted and timed by itself. */
 const SLICE_BYTES = 65_536;
 
+/** Beyond this many pieces at a time, copying them costs less than handing each over. */
+const MANY_PIECES = 16;
+
 /** Begins to send; the function returned stops it and closes the source. Calls nothing after that. */
 export function sendContent(content: SmtpContent, socket: Writable, progress: ContentProgress): () => void {
   const stuffer = createDotStuffer();
@@ -42,20 +45,22 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
   let isStopped = false;
   let wake = (): void => {};
 
+  /** Hands over what is ready, once; called when enough is ready, at the end of a turn, and at the end. */
   function flush(): void {
-    // Called at once as well: what was scheduled must not come later, when the content is over.
     clearImmediate(flushing);
     flushing = undefined;
-    if (isStopped || ready.length === 0) return;
-    socket.cork();
-    for (const piece of ready) socket.write(piece);
-    socket.uncork();
+    const pieces = ready;
     ready = [];
     readyBytes = 0;
+    if (isStopped) return;
+    socket.cork();
+    if (pieces.length > MANY_PIECES) socket.write(Buffer.concat(pieces));
+    else for (const piece of pieces) socket.write(piece);
+    socket.uncork();
   }
 
   /** Lets the held piece go, and holds this one. */
-  async function offer(piece: Uint8Array): Promise<void> {
+  function offer(piece: Uint8Array): void {
     if (held !== undefined) {
       ready.push(held);
       readyBytes += held.length;
@@ -63,6 +68,9 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
     }
     held = piece;
     if (readyBytes >= SLICE_BYTES) flush();
+  }
+
+  async function drained(): Promise<void> {
     while (socket.writableNeedDrain && !isStopped) {
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -86,26 +94,23 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
       if (sizeBytes > content.sizeBytes) break;
       progress.moved();
       for (let from = 0; from < octets.length; from += SLICE_BYTES) {
-        await offer(stuffer.push(octets.subarray(from, from + SLICE_BYTES)));
+        offer(stuffer.push(octets.subarray(from, from + SLICE_BYTES)));
+        if (socket.writableNeedDrain) await drained();
         if (isStopped) return;
       }
     }
     if (sizeBytes !== content.sizeBytes) {
       throw new ContentError(`the content is not of the ${content.sizeBytes} octets that were announced`);
     }
-    clearImmediate(flushing);
-    flushing = undefined;
     const behind = progress.finalDot();
     socket.cork();
-    for (const piece of ready) socket.write(piece);
+    flush();
     if (held !== undefined) socket.write(held);
     socket.write(stuffer.end(), () => {
       if (!isStopped) progress.finalDotLeft();
     });
     if (behind !== '') socket.write(behind);
     socket.uncork();
-    ready = [];
-    held = undefined;
   }
 
   function close(): void {

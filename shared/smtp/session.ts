@@ -31,14 +31,25 @@ import { planTransaction } from './plan-transaction.ts';
 import { formatReply, ownReply, type Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
 import { sendContent } from './send-content.ts';
+import { toSevenBits } from './seven-bit.ts';
 import { createTurns } from './turns.ts';
 import type { Wire, WireEnd } from './wire.ts';
+
+/** What is said between transactions. */
+interface Courtesy {
+  readonly verb: 'RSET' | 'QUIT';
+  readonly saidAt: number;
+}
+
+const BUSY = 'a transaction is running on this session';
 
 export interface SessionFacts {
   readonly target: SmtpTarget;
   readonly tls: TlsFacts | undefined;
   readonly extensions: PeerExtensions;
   readonly traits: ReadonlySet<PeerTrait>;
+  /** What becomes of 8-bit content where the peer takes none. */
+  readonly eightBit: 'refuse' | 'convert';
   /** Never rejects. */
   readonly note: (trait: PeerTrait) => Promise<void>;
 }
@@ -58,7 +69,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   const turns = createTurns(mayOverlap);
 
   /** What the peer has to answer, in order. */
-  const owed: (Job | 'rset' | 'quit')[] = [];
+  const owed: (Job | Courtesy)[] = [];
   /** Handed over, and nothing of them said. */
   const waiting: Job[] = [];
   let handedOver = 0;
@@ -70,6 +81,21 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   let onQuit = (): void => {};
 
   async function transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
+    if (envelope.body === '7BIT' || keywords.has('8BITMIME')) return await handOver(envelope, content);
+    if (turns.areTaken) throw new Error(BUSY);
+    turns.take();
+    const fit = await toSevenBits(content, facts.eightBit).catch((error: unknown) => String(error));
+    turns.giveBack();
+    if (typeof fit === 'string')
+      return { kind: 'unattempted', because: `the content cannot be read: ${fit}` };
+    if (fit.kind === 'fits') return await handOver({ ...envelope, body: '7BIT' }, fit.content);
+    // RFC 6152 §3; RFC 3463 X.6.3, conversion required but not supported.
+    const why = `${target.host} does not offer 8BITMIME, which the content needs: ${fit.because}`;
+    const refusal = { kind: 'permanent', stage: 'mail', reply: ownReply(554, '5.6.3', why) } as const;
+    return settled(envelope.recipients.map(() => refusal));
+  }
+
+  async function handOver(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
     const plan = planTransaction(envelope, content.sizeBytes, peer);
     if (plan.spoken.length === 0) return settled(plan.decided);
     if (endedWith !== undefined) {
@@ -77,7 +103,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       const verdict = classifySilence('mail', endedWith);
       return settled(plan.decided.map((outcome) => outcome ?? verdict));
     }
-    if (turns.areTaken) throw new Error('a transaction is running on this session');
+    if (turns.areTaken) throw new Error(BUSY);
     handedOver += 1;
     turns.take();
     return await new Promise((resolve) => {
@@ -95,14 +121,14 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   /** Says what the next in line may say now. */
   function advance(): void {
     const head = owed[0];
-    const isFree = head === undefined || (head === 'rset' && isPipelined && owed.length === 1);
+    const isFree =
+      head === undefined || (isPipelined && owed.length === 1 && isCourtesy(head) && head.verb === 'RSET');
     if (isFree || mayFollow(head)) say(begin(!isFree));
   }
 
   /** An envelope may follow a final dot, in the same write or behind it. */
-  function mayFollow(head: Job | 'rset' | 'quit' | undefined): boolean {
-    if (!turns.isClean || owed.length !== 1) return false;
-    return typeof head === 'object' && head.exchange.finalDotSent;
+  function mayFollow(head: Job | Courtesy): boolean {
+    return turns.isClean && owed.length === 1 && !isCourtesy(head) && head.exchange.finalDotSent;
   }
 
   /** The first commands of the next in line; '' when nobody waits. */
@@ -110,6 +136,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     const job = endedWith === undefined ? waiting.shift() : undefined;
     if (job === undefined) return '';
     job.isOverlapped = isOverlapped;
+    job.saidAt = wire.turn;
     owed.push(job);
     if (owed.length === 1) wire.allow(timeouts.mailMs);
     return job.firstCommands();
@@ -144,10 +171,11 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   function replied(said: WireReply): void {
     if (endedWith !== undefined) return;
     const head = owed[0];
-    if (head === undefined) unasked(said.reply);
-    else if (head === 'rset') afterReset(said.reply);
-    else if (head === 'quit') onQuit();
-    else {
+    if (head === undefined || head.saidAt === wire.turn) unasked(head, said.reply);
+    else if (isCourtesy(head)) {
+      if (head.verb === 'RSET') afterReset(said.reply);
+      else onQuit();
+    } else {
       if (said.reply.code >= 400) turns.judgedClean(false);
       const step = head.exchange.took(said);
       if (head.isOverlapped && !head.exchange.isOutOfSequence) conduct.answeredOverlap();
@@ -160,9 +188,11 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       case 'wait':
         break;
       case 'say rcpt':
+        job.saidAt = wire.turn;
         say(job.rcpt(step.recipient));
         break;
       case 'say data':
+        job.saidAt = wire.turn;
         say(DATA);
         break;
       case 'send content':
@@ -171,13 +201,17 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
         return;
       case 'send lone dot':
         conduct.stumbled();
+        job.saidAt = wire.turn;
         say(LONE_DOT);
         break;
       case 'finish':
         finish(job, step.reset);
         return;
       case 'hang up':
-        if (step.misbehaved) conduct.misbehaved(job.isOverlapped);
+        if (step.misbehaved) {
+          conduct.misbehaved(job.isOverlapped);
+          silent = () => (reply.code === 451 ? reply : outOfTurn(reply));
+        }
         end(reply);
         return;
     }
@@ -219,7 +253,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
 
   /** RFC 5321 §4.1.1.5. With PIPELINING the next envelope leaves in the same write. */
   function reset(): void {
-    owed.push('rset');
+    owed.push({ verb: 'RSET', saidAt: wire.turn });
     wire.allow(timeouts.rsetMs);
     say(RSET + (isPipelined ? begin(false) : ''));
   }
@@ -244,8 +278,8 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   /** Whoever is owed a reply now has its time from now on. */
   function attend(): void {
     const head = owed[0];
-    if (typeof head === 'object') allow(head);
-    else if (head === undefined) wire.lift();
+    if (head === undefined) wire.lift();
+    else if (!isCourtesy(head)) allow(head);
     advance();
   }
 
@@ -255,17 +289,22 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
 
   // ---- How it ends ----
 
-  /** A reply that nobody waits for: a 421, or a peer that has lost count. */
-  function unasked(reply: Reply): void {
-    if (reply.code !== 421 && handedOver > 0) conduct.misbehaved(false);
-    end(reply.code >= 400 && reply.code < 500 ? reply : outOfTurn(reply));
+  /** A reply that nobody waits for, or that came before what it would answer: a 421, or a peer that lost count. */
+  function unasked(head: Job | Courtesy | undefined, reply: Reply): void {
+    const why = reply.code >= 400 && reply.code < 500 ? reply : outOfTurn(reply);
+    silent = () => why;
+    if (reply.code !== 421) {
+      if (handedOver > 0) conduct.misbehaved(false);
+      if (head !== undefined && !isCourtesy(head)) head.exchange.distrust();
+    }
+    end(why);
   }
 
   function lost(why: WireEnd): void {
     if (endedWith !== undefined) return;
     silent = (stage) => silence(why, stage);
     const head = owed[0];
-    if (typeof head === 'object') {
+    if (head !== undefined && !isCourtesy(head)) {
       const { exchange, isOverlapped } = head;
       if (owed.length > 1 || (isOverlapped && exchange.awaited === 'mail')) conduct.brokeOffOverlap();
       else if (exchange.awaited === 'rcpt' || exchange.awaited === 'data') {
@@ -284,7 +323,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     tellUntold();
     const first = handedOver === turns.underWay ? owed[0] : undefined;
     for (const job of [...owed.splice(0), ...waiting.splice(0)]) {
-      if (typeof job === 'object') job.sessionEnded(formatReply(reply), silent, job === first);
+      if (!isCourtesy(job)) job.sessionEnded(formatReply(reply), silent, job === first);
     }
     onQuit();
     turns.end();
@@ -302,7 +341,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     transact,
     async quit() {
       if (endedWith === undefined && turns.underWay === 0) {
-        owed.push('quit');
+        owed.push({ verb: 'QUIT', saidAt: wire.turn });
         wire.allow(timeouts.quitMs);
         say(QUIT);
         await new Promise<void>((resolve) => {
@@ -314,4 +353,8 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     },
     destroy: () => end(LEFT),
   };
+}
+
+function isCourtesy(owed: Job | Courtesy | undefined): owed is Courtesy {
+  return owed !== undefined && 'verb' in owed;
 }

@@ -20,6 +20,8 @@ export interface Wire {
   listen(listener: WireListener): void;
   /** The next reply alone, or the end that comes instead; what follows stays unheard. */
   hear(next: (said: WireReply | WireEnd) => void): void;
+  /** Counts what came off the socket: a reply cannot answer what was written in the same turn. */
+  readonly turn: number;
   /** Whether the peer said more than was taken, be it a part of a reply. */
   readonly hasUnread: boolean;
   readonly endedBy: WireEnd | undefined;
@@ -41,6 +43,7 @@ export function createWire(socket: Socket): Wire {
   let listener: WireListener | undefined;
   let unheard: WireReply[] = [];
   let endedBy: WireEnd | undefined;
+  let turn = 0;
   const deadline = createDeadline(() => end('timed out'));
 
   function took(said: WireReply): void {
@@ -57,7 +60,10 @@ export function createWire(socket: Socket): Wire {
     listener?.ended(why);
   }
 
-  const onData = (octets: Buffer): void => reader.push(octets, took);
+  const onData = (octets: Buffer): void => {
+    turn += 1;
+    reader.push(octets, took);
+  };
   const onEnd = (): void => {
     const last = endedBy === undefined ? reader.end() : undefined;
     if (last !== undefined) took(last);
@@ -86,6 +92,9 @@ export function createWire(socket: Socket): Wire {
         next(word);
       };
       listener = { replied: once, ended: once };
+    },
+    get turn() {
+      return turn;
     },
     get hasUnread() {
       return unheard.length > 0 || reader.isMidway;

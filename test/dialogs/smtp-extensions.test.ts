@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Envelope } from '../../shared/message/envelope.ts';
 import { greeted, startScriptedPeer } from './scripted-peer.ts';
-import { HELLO, letter, open, told } from './smtp-session.ts';
+import { client, content, HELLO, letter, open, target, told } from './smtp-session.ts';
 
 const REST = `
   C: DATA
@@ -15,10 +15,10 @@ const REST = `
   S: 221 Bye
 `;
 
-async function send(script: string, envelope: Envelope): Promise<string[]> {
+async function send(script: string, envelope: Envelope, letterContent = HELLO): Promise<string[]> {
   await using peer = await startScriptedPeer(script);
   const session = await open(peer);
-  const outcomes = await session.transact(envelope, HELLO);
+  const outcomes = await session.transact(envelope, letterContent);
   await session.quit();
   await peer.played();
   return told(outcomes);
@@ -71,10 +71,61 @@ test('8-bit content is refused for every recipient at a peer that does not offer
      C: QUIT
      S: 221 Bye`,
     { ...letter('bob@example.net', 'carol@example.net'), body: '8BITMIME' },
+    content('Subject: hello\r\n\r\n', 'gr\u00fc\u00dfe\r\n'),
   );
   const refused =
-    'permanent at mail: 554 5.6.3 mx.example.net does not offer 8BITMIME, which the content needs';
+    'permanent at mail: 554 5.6.3 mx.example.net does not offer 8BITMIME, which the content needs: it holds 8-bit octets';
   assert.deepEqual(outcomes, [refused, refused]);
+});
+
+test('content that is announced as 8-bit and is not goes to any peer, and is not announced there', async () => {
+  const outcomes = await send(
+    `${greeted('ENHANCEDSTATUSCODES')}
+     C: MAIL FROM:<alice@example.com>
+     S: 250 Ok
+     C: RCPT TO:<bob@example.net>
+     S: 250 Ok
+     ${REST}`,
+    { ...letter('bob@example.net'), body: '8BITMIME' },
+  );
+  assert.deepEqual(outcomes, ['delivered at final: 250 2.0.0 Ok']);
+});
+
+test('8-bit content becomes 7-bit where the operator chose so, and its size is announced as it is sent', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('SIZE')}
+    C: MAIL FROM:<alice@example.com> SIZE=125
+    S: 250 Ok
+    C: RCPT TO:<bob@example.net>
+    S: 250 Ok
+    ${REST}
+  `);
+  const opened = await client({ eightBit: 'convert' }).open(target(peer.port));
+  if (opened.kind !== 'opened') assert.fail();
+  const { session } = opened;
+  const result = await session.transact(
+    { ...letter('bob@example.net'), body: '8BITMIME' },
+    content('MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n', '\r\n.gr\u00fc\u00dfe\r\n'),
+  );
+  assert.deepEqual(told(result), ['delivered at final: 250 2.0.0 Ok']);
+  await session.quit();
+  await peer.played();
+  assert.equal(
+    String(peer.contents[0]),
+    'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n' +
+      'Content-Transfer-Encoding: quoted-printable\r\n\r\n.gr=C3=BC=C3=9Fe\r\n',
+  );
+});
+
+test('8-bit content that cannot be read is nobody\u2019s verdict, and the session lives on', async () => {
+  await using peer = await startScriptedPeer(`${greeted()}\nC: QUIT\nS: 221 Bye`);
+  const session = await open(peer);
+  const broken = { sizeBytes: 10, open: () => Promise.reject(new Error('no such object')) };
+  const result = await session.transact({ ...letter('bob@example.net'), body: '8BITMIME' }, broken);
+  assert.equal(result.kind, 'unattempted');
+  assert.equal(session.usable, true);
+  await session.quit();
+  await peer.played();
 });
 
 test('an address in UTF-8 is spoken to a peer with SMTPUTF8', async () => {

@@ -15,7 +15,7 @@ import type {
 } from '../../shared/smtp/client.ts';
 import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
 import { formatReply } from '../../shared/smtp/reply.ts';
-import { createSmtpClient } from '../../shared/smtp/smtp-client.ts';
+import { createSmtpClient, type SmtpClientOptions } from '../../shared/smtp/smtp-client.ts';
 import type { ScriptedPeer } from './scripted-peer.ts';
 
 const LONG_MS = 60_000;
@@ -57,8 +57,8 @@ export function target(port: number, more: Partial<SmtpTarget> = {}): SmtpTarget
 }
 
 /** A client that remembers nothing yet. */
-export function client(): SmtpClient {
-  return createSmtpClient({ memory: createPeerMemory({ nowMs: () => 0 }) });
+export function client(options: Partial<SmtpClientOptions> = {}): SmtpClient {
+  return createSmtpClient({ memory: createPeerMemory({ nowMs: () => 0 }), ...options });
 }
 
 /** Throws when the session does not open. */

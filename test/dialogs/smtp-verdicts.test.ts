@@ -326,3 +326,22 @@ test('a refusal that comes before the final dot is a verdict, and the rest of th
   assert.equal(session.usable, false);
   await peer.played();
 });
+
+test('a reply that comes together with the one before it answers nothing that was said after', async () => {
+  for (const script of [
+    'C: MAIL FROM:<alice@example.com>\nraw "250 Ok\\r\\n550 5.1.1 No\\r\\n"',
+    'C: MAIL FROM:<alice@example.com>\nS: 250 Ok\nC: RCPT TO:<bob@example.net>\nraw "550 No\\r\\n550 No\\r\\n"',
+  ]) {
+    await using peer = await startScriptedPeer(`${greeted()} \n ${script} \n silence`);
+    const session = await open(peer);
+    const outcomes = outcomesOf(
+      await session.transact(letter('bob@example.net', 'carol@example.net'), HELLO),
+    );
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ['transient', 'transient'],
+    );
+    assert.match(outcomes[1]?.reply.text ?? '', /^550 came out of turn: No$/);
+    assert.equal(session.usable, false);
+  }
+});
