@@ -21,6 +21,8 @@ export interface DialogScript {
   /** RFC and section, as the script names them. */
   readonly source: string;
   readonly host: string;
+  /** The host is known to be the domain's: DNS alone does not tell. */
+  readonly mxAuthenticated: boolean;
   readonly tls: TlsDemand;
   readonly timeouts: SmtpTimeouts;
   /** What is remembered of the peer when it is called. */
@@ -64,6 +66,7 @@ function parseHeader(lines: readonly string[], file: string): Header {
     title: '',
     source: '',
     host: 'mx.example.net',
+    mxAuthenticated: true,
     tls: { mode: 'no', verify: false },
     timeouts: TIMEOUTS,
     remembered: new Set(),
@@ -90,6 +93,10 @@ function parseHeader(lines: readonly string[], file: string): Header {
           break;
         case 'Host':
           header.host = value;
+          break;
+        case 'MX':
+          if (value !== 'unauthenticated') throw new Error('unauthenticated, or absent');
+          header.mxAuthenticated = false;
           break;
         case 'TLS':
           header.tls = parseTls(value);
@@ -191,18 +198,27 @@ const HELLO = JSON.stringify('Subject: hello\r\n\r\nhello\r\n');
 
 /** A literal in JSON, one octet a character; or content that is made up. */
 function parseContent(value: string): Pick<ScriptedMessage, 'content' | 'octets'> {
-  const generated = /^(\d+) octets$/.exec(value)?.[1];
-  if (generated !== undefined || value.startsWith('"')) {
-    const octets =
-      generated === undefined ? Buffer.from(String(JSON.parse(value)), 'latin1') : madeUp(Number(generated));
-    return { content: content(...pieces(octets)), octets };
-  }
+  if (value.startsWith('"')) return whole(Buffer.from(String(JSON.parse(value)), 'latin1'));
+  const [, size, pieceSize] = /^(\d+) octets(?: in pieces of (\d+))?$/.exec(value) ?? [];
+  if (size !== undefined) return whole(madeUp(Number(size)), pieceSize);
   const broken = /^(stalls|fails) after (\d+) of (\d+) octets$/.exec(value);
-  if (broken === null)
-    throw new Error('a literal, "N octets", or "stalls after N of M octets", or "fails ..."');
+  if (broken === null) {
+    throw new Error(
+      'a literal, "N octets", "N octets in pieces of M", "stalls after N of M octets", "fails ..."',
+    );
+  }
   const [, how, given, sizeBytes] = broken;
   const open = async () => brokenAfter(madeUp(Number(given)), how === 'fails');
   return { content: { sizeBytes: Number(sizeBytes), open } };
+}
+
+/** In pieces as they would come from a store, unless their size matters. */
+function whole(octets: Buffer, pieceSize = '65536'): Pick<ScriptedMessage, 'content' | 'octets'> {
+  const size = Number(pieceSize);
+  const pieces = Array.from({ length: Math.ceil(octets.length / size) }, (_, n) =>
+    octets.subarray(n * size, (n + 1) * size),
+  );
+  return { content: content(...pieces), octets };
 }
 
 /** Lines of 80 octets that begin with dots now and then; the last one may lack its end. */
@@ -213,21 +229,14 @@ function madeUp(sizeBytes: number): Buffer {
   return Buffer.from(text).subarray(0, sizeBytes);
 }
 
-/** As it would come from a store. */
-function pieces(octets: Buffer): Buffer[] {
-  const size = 65_536;
-  return Array.from({ length: Math.ceil(octets.length / size) }, (_, n) =>
-    octets.subarray(n * size, (n + 1) * size),
-  );
-}
-
+/** In two halves, since the last piece of a content waits for the one behind it. */
 function brokenAfter(octets: Buffer, fails: boolean): Readable {
-  let given = false;
+  const halves = [octets.subarray(0, octets.length / 2), octets.subarray(octets.length / 2)];
   return new Readable({
     read() {
-      if (!given) this.push(octets);
+      const half = halves.shift();
+      if (half !== undefined) this.push(half);
       else if (fails) this.destroy(new Error('the store hung up'));
-      given = true;
     },
   });
 }

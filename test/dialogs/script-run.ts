@@ -62,8 +62,8 @@ async function converse(script: DialogScript, peer: ScriptedPeer): Promise<Told>
       noted.push(trait);
     },
   });
-  const { host, tls, timeouts } = script;
-  const opening = await client.open(target(peer.port, { host, tls, timeouts }));
+  const { host, mxAuthenticated, tls, timeouts } = script;
+  const opening = await client.open(target(peer.port, { host, mxAuthenticated, tls, timeouts }));
   const facts = [...openingFacts(opening)];
   const told: string[] = [];
   if (opening.kind === 'failed') {
