@@ -1,9 +1,13 @@
 // Closed deliveries whose reports could not be paid get a timer, again and again until they are (I9), beyond their
 // expiry too. Of two timers for one both pay, and the second finds that it was done: nothing is written here.
 
+import type { DeliveryItem } from './delivery.ts';
 import { ENTRY_GROUP, ENTRY_WIDTH, type ReleaseDeps, stillThere, tryEntry } from './due-entry.ts';
 import { inParallel } from './in-parallel.ts';
 import { owingTimerFor } from './timer.ts';
+
+/** What came to owe so lately is being paid: bounds real work, and is no part of a tempo. */
+const BEING_PAID_MS = 30_000;
 
 /** Everything in the bucket. `woken`: nobody is left without a timer. */
 export async function wakeOwing(
@@ -25,9 +29,9 @@ export async function wakeOwing(
         woken &&= read;
         return item?.item;
       });
-      const items = found.flatMap((item) => item ?? []);
-      if (items.length === 0) continue;
       const nowMs = deps.clock.nowMs();
+      const items = found.flatMap((item) => (item === undefined || isYoung(item, nowMs) ? [] : [item]));
+      if (items.length === 0) continue;
       const sent = await deps.timers.send(
         items.map((item) => ({ timer: owingTimerFor(item, nowMs), delaySeconds: 0 })),
       );
@@ -35,4 +39,8 @@ export async function wakeOwing(
     }
   }
   return { count, woken };
+}
+
+function isYoung({ delivery }: DeliveryItem, nowMs: number): boolean {
+  return delivery.owed.some(({ atMs }) => atMs > nowMs - BEING_PAID_MS);
 }

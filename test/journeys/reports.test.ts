@@ -332,6 +332,9 @@ test('while the spool takes nothing a report stays owed; release wakes it every 
   assert.ok(world.notices.some(({ code }) => code === 'report-unpaid'));
 
   assert.equal((await world.release()).owing, 1);
+  assert.equal(await world.deliver(), 0, 'not while it may be paid by somebody else');
+  world.clock.advance(5 * MINUTE);
+  assert.equal((await world.release()).owing, 1);
   assert.equal(await world.deliver(), 1, 'woken');
   world.clock.advance(2 * MINUTE);
   assert.equal((await world.release()).owing, 1);
@@ -374,6 +377,7 @@ test('a report that was accepted and not marked is not sent twice, even when it 
   assert.equal(state, 'owing');
   // Composed again, the report would lack the original's header.
   await removeObject(world, facts.content.key);
+  world.clock.advance(MINUTE);
   await world.release();
   await world.deliver();
   assert.equal((await delivery(world, 'twice')).state, 'finished');
