@@ -57,6 +57,8 @@ export function createBoard(story: readonly DemoMessage[]): Board {
     ),
   );
   const tries = new Map<string, number>();
+  /** A log may tell an event twice. */
+  const told = new Set<string>();
 
   const change = (index: number, changes: Partial<Standing>): Standing | undefined => {
     const before = standings[index];
@@ -74,6 +76,8 @@ export function createBoard(story: readonly DemoMessage[]): Board {
       return change(message.number - 1, { refusal: reason, latest: `not taken: ${reason}`, endedAtMs: atMs });
     },
     record(record) {
+      if (told.has(record.event_id)) return undefined;
+      told.add(record.event_id);
       const address = sameAddress(record.recipient);
       const index = indexOf.get(address);
       const before = index === undefined ? undefined : standings[index];

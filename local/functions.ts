@@ -1,6 +1,6 @@
 // The three functions of the stack, built for this machine from the same parts as their entry points on AWS.
 
-import { createEgress } from '../functions/deliver/egress.ts';
+import { createEgress, sharingFailed } from '../functions/deliver/egress.ts';
 import { createDeliverHandler, type DeliverHandler } from '../functions/deliver/handler.ts';
 import {
   type Authentication,
@@ -93,7 +93,13 @@ export function createFunctions(options: FunctionsOptions): Functions {
           named: options.named,
           sessionsPerSite: sessionsPerSite(settings, options.concurrentBatches),
         },
-        { ...shared, ...createDestinationStores(options.clients, names, { clock: systemClock }) },
+        {
+          ...shared,
+          ...createDestinationStores(options.clients, names, {
+            clock: systemClock,
+            onFailure: (error) => log.notice(sharingFailed(error)),
+          }),
+        },
       ),
       reports: reportSettings(settings, hostName, options.speed),
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,

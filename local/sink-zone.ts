@@ -25,6 +25,8 @@ export const SINK_HOSTS: readonly SinkHost[] = [
   host('mx2.sink.test', '127.0.0.12'),
   host('plain.sink.test', '127.0.0.13', { plain: true }),
   host('busy.sink.test', '127.0.0.14', { busy: true }),
+  // Of its own: mail of one site shares sessions, and here they break off.
+  host('drop.sink.test', '127.0.0.15'),
 ];
 
 /** Nothing listens there. */
@@ -42,8 +44,6 @@ const BOTH_HOSTS = [
   'defer-data',
   'reject',
   'reject-data',
-  'drop',
-  'drop-final',
   'tarpit',
   // bücher.test
   'xn--bcher-kva',
@@ -59,6 +59,8 @@ export const SINK_ZONE: DnsRecords = {
     ...Object.fromEntries(BOTH_HOSTS.map((label) => [`${label}.test`, mx('mx1', 'mx2')])),
     'plain.test': mx('plain'),
     'busy.test': mx('busy'),
+    'drop.test': mx('drop'),
+    'drop-final.test': mx('drop'),
     'failover.test': mx('dead', 'mx2'),
     'implicit-mx.test': [{ type: 'A', data: '127.0.0.11' }],
     'null-mx.test': [{ type: 'MX', preference: 0, exchange: '.' }],

@@ -5,7 +5,7 @@ import type { DestinationStores } from '../../shared/aws/stores.ts';
 import type { DeliverySettings } from '../../shared/config/delivery-settings.ts';
 import type { Clock, Random } from '../../shared/queue/ports.ts';
 import type { Egress } from '../../shared/queue/site-run.ts';
-import type { Log } from '../../shared/records/records.ts';
+import type { Log, Notice } from '../../shared/records/records.ts';
 import { createTlsResults } from '../../shared/records/tls-results.ts';
 import { createAddressPolicy, createRoutePolicy } from '../../shared/routing/address-policy.ts';
 import { createRouter } from '../../shared/routing/create-router.ts';
@@ -111,6 +111,7 @@ export function createEgress(
     fetch: createStsFetch({ dns, policy, ...settings.policyHosts }),
     store: world.policies,
     clock,
+    onStoreFailure: (error) => world.log.notice(sharingFailed(error)),
     onFailure: (domain, { failure, because, id }) =>
       world.log.notice({
         level: 'warn',
@@ -131,6 +132,16 @@ export function createEgress(
     tlsResults: createTlsResults(),
     deliveriesPerSession:
       common.maxDeliveriesPerConnection === 0 ? Infinity : common.maxDeliveriesPerConnection,
+  };
+}
+
+/** Mail goes on by what this process knows; a permission that is missing would show nowhere else. */
+export function sharingFailed(error: unknown): Notice {
+  return {
+    level: 'warn',
+    code: 'sharing-failed',
+    message: 'what is known of destinations could not be shared through the ledger',
+    detail: { error: error instanceof Error ? error.message : String(error) },
   };
 }
 

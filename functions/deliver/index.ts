@@ -10,7 +10,7 @@ import { DEFAULT_TEMPO, withRetrySettings } from '../../shared/queue/tempo.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
 import { reportSettings } from '../../shared/report/settings.ts';
 import { deployedConfiguration, replyClassifier } from '../configuration.ts';
-import { createEgress } from './egress.ts';
+import { createEgress, sharingFailed } from './egress.ts';
 import { createDeliverHandler } from './handler.ts';
 
 const environment = required(process.env, [
@@ -47,7 +47,13 @@ export const handler = createDeliverHandler({
       allowedNetworks: list(process.env['ALLOWED_NETWORKS']),
       ...(dnsServers.length === 0 ? {} : { dnsServers }),
     },
-    { ...world, ...createDestinationStores(clients, names, { clock: systemClock }) },
+    {
+      ...world,
+      ...createDestinationStores(clients, names, {
+        clock: systemClock,
+        onFailure: (error) => log.notice(sharingFailed(error)),
+      }),
+    },
   ),
   ...world,
   leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,

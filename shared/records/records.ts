@@ -77,6 +77,7 @@ export type NoticeCode =
   | 'report-unpaid'
   | 'bad-credentials'
   | 'policy-failed'
+  | 'sharing-failed'
   | 'tls-results'
   | 'bug';
 

@@ -28,10 +28,13 @@ const MESSAGE: DemoMessage = {
   withdrawn: false,
 };
 
+let events = 0;
+
 function record(type: RecordType, recipient: string): LogRecord {
+  events += 1;
   return {
     type,
-    event_id: 'e',
+    event_id: `e${events}`,
     id: 'm1',
     credential: 'local',
     sender: '',
@@ -143,4 +146,13 @@ test('the story has at least twenty messages, and no recipient occurs twice', ()
     story.map((_, index) => index + 1),
   );
   for (const { content } of story) assert.equal(content.subarray(-2).toString(), '\r\n');
+});
+
+test('an event that the log tells twice is one attempt', () => {
+  const board = createBoard([MESSAGE]);
+  board.started(MESSAGE, 1_800_000_000_000);
+  const bounce = record('Bounce', 'bad@bücher.test');
+  board.record(bounce);
+  board.record(bounce);
+  assert.equal(board.standings[0]?.attempts, 1);
 });
