@@ -34,11 +34,10 @@ export async function fuzz({ seed, cases, seconds, jobs, onProgress }: FuzzRun):
   const ends: Record<string, number> = {};
   let played = 0;
 
-  function heard(word: WorkerWord): void {
-    if (word.kind === 'failed') {
-      failures.push(word);
-      return;
-    }
+  function heard(word: WorkerWord, worker: Worker): void {
+    if (word.kind === 'done') void worker.terminate();
+    if (word.kind === 'failed') failures.push(word);
+    if (word.kind !== 'played') return;
     played += word.count;
     for (const [key, count] of Object.entries(word.ends)) ends[key] = (ends[key] ?? 0) + count;
     onProgress?.(played);
@@ -48,14 +47,14 @@ export async function fuzz({ seed, cases, seconds, jobs, onProgress }: FuzzRun):
     Array.from({ length: jobs }, (_, first) => {
       const share = { seed, first, step: jobs, before, untilMs };
       const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: share });
-      worker.on('message', heard);
+      worker.on('message', (word: WorkerWord) => heard(word, worker));
       return new Promise<void>((resolve) => {
         worker.once('error', (error) => {
           const story = error instanceof Error ? (error.stack ?? '') : String(error);
           failures.push({
             index: first,
             what: 'process',
-            faults: ['a crash, in one of the cases of this worker'],
+            faults: ['the worker broke'],
             story,
           });
         });

@@ -30,24 +30,29 @@ export type WorkerWord =
       readonly story: string;
     }
   /** Cases by kind, and within a kind how they ended. */
-  | { readonly kind: 'played'; readonly count: number; readonly ends: Readonly<Record<string, number>> };
+  | { readonly kind: 'played'; readonly count: number; readonly ends: Readonly<Record<string, number>> }
+  | { readonly kind: 'done' };
 
 function tell(word: WorkerWord): void {
   parentPort?.postMessage(word);
 }
 
 const underWay = new Set<number>();
-process.on('unhandledRejection', (reason) => {
-  const why = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
-  const [index = share.first] = underWay;
-  const story = `the cases under way: ${[...underWay].join(' ')}`;
-  tell({ kind: 'failed', index, what: 'process', faults: [`unhandled rejection: ${why}`], story });
-});
+let told = 0;
+for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+  process.on(event, (reason: unknown) => {
+    const why = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
+    const [index = share.first] = underWay;
+    told += 1;
+    if (told > MAX_TOLD) return;
+    const faults = [`${event}, in one of the cases ${[...underWay].join(' ')}`];
+    tell({ kind: 'failed', index, what: 'process', faults, story: why });
+  });
+}
 
 const player = await createCasePlayer();
 let next = share.first;
 let count = 0;
-let told = 0;
 let ends: Record<string, number> = {};
 
 async function playOn(): Promise<void> {
@@ -79,3 +84,5 @@ function flush(): void {
 await Promise.all(Array.from({ length: AT_ONCE }, playOn));
 flush();
 await player.close();
+// What hangs may keep timers: the thread is ended from outside.
+tell({ kind: 'done' });
