@@ -124,6 +124,7 @@ export function createEgress(
     router: withTlsPolicy(router, policies, { settingsFor }),
     smtp: createSmtpClient({
       memory: createPeerMemory({ nowMs: clock.nowMs, behind: world.peers }),
+      eightBit: common.eightBitMail,
       permits: (address, source) => (source === 'mx' ? policy : routePolicy)(address),
     }),
     ehloName,

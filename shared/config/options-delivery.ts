@@ -164,6 +164,5 @@ export const DELIVERY_OPTIONS = {
     deviation:
       '8-bit content for a peer without 8BITMIME fails (5.6.3), or is encoded anew, which breaks signatures; ' +
       "Momentum's Transform_8BitMime_Content strips the eighth bit by default.",
-    withoutEffect: '8-bit content is not converted yet: it fails at a peer without 8BITMIME',
   }),
 };
