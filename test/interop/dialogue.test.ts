@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { Envelope } from '../../shared/message/envelope.ts';
 import { fieldsBefore } from './arrival.ts';
 import { contentOf, envelope, letter, OPPORTUNISTIC, openSession, target, told } from './client.ts';
+import { testWithEvidence } from './evidence.ts';
 import { startExim } from './exim.ts';
 import { startOpenSmtpd } from './opensmtpd.ts';
 import { startPostfix } from './postfix.ts';
@@ -115,9 +116,11 @@ smtp_accept_queue_per_connection = 0
         assert.equal(mails.length, 1);
         return fieldsBefore(mails[0] ?? Buffer.alloc(0), content);
       };
+      const check = (title: string, run: () => Promise<void>) =>
+        testWithEvidence(context, title, running[name].log, run);
 
       return [
-        context.test(`20 messages go over one session to ${name}, each is there once`, async () => {
+        check(`20 messages go over one session to ${name}, each is there once`, async () => {
           const tap = await startTap(servers, '127.0.0.1:0', `${address}:25`);
           const tls = { mode: 'no', verify: false } as const;
           const session = await openSession({ ...to, address: '127.0.0.1', port: tap.port, tls });
@@ -139,7 +142,7 @@ smtp_accept_queue_per_connection = 0
           if (isPipelined) assert.ok(tap.turns() <= 26, `${tap.turns()} round trips`);
         }),
 
-        context.test(`of three recipients at ${name} one is refused, two have the mail`, async () => {
+        check(`of three recipients at ${name} one is refused, two have the mail`, async () => {
           const content = letter(SENDER, 'three');
           const recipients = ['one', 'absent', 'two'].map((local) => `${local}@${domain}`);
           assert.deepEqual(await send(envelope(SENDER, recipients), content), [taken, stranger, taken]);
@@ -147,7 +150,7 @@ smtp_accept_queue_per_connection = 0
           await arrived('two', content);
         }),
 
-        context.test(`octets of no charset, long lines and dots reach ${name} as they are`, async () => {
+        check(`octets of no charset, long lines and dots reach ${name} as they are`, async () => {
           const every = Buffer.from(Array.from({ length: 128 }, (_, index) => 128 + index));
           const lines = Buffer.from(`\r\n${'x'.repeat(998)}\r\n.\r\n..\r\n. \r\n`);
           const content = Buffer.concat([letter(SENDER, '8 bit'), every, lines]);
@@ -156,14 +159,14 @@ smtp_accept_queue_per_connection = 0
           await arrived('octets', content);
         }),
 
-        context.test(`an address beyond US-ASCII: ${name} is asked only if it offers SMTPUTF8`, async () => {
+        check(`an address beyond US-ASCII: ${name} is asked only if it offers SMTPUTF8`, async () => {
           const content = letter(SENDER, 'utf-8');
           const mail = envelope(SENDER, [`jürgen@${domain}`], { smtputf8: true });
           assert.deepEqual(await send(mail, content), [beyondAscii]);
           if (beyondAscii.startsWith('delivered')) await arrived('jürgen', content);
         }),
 
-        context.test(`what a sender asks of reports is heard by ${name}, which writes one`, async () => {
+        check(`what a sender asks of reports is heard by ${name}, which writes one`, async () => {
           const content = letter(`returns@${domain}`, 'asked');
           const mail = envelope(`returns@${domain}`, [], {
             recipients: [
@@ -184,7 +187,7 @@ smtp_accept_queue_per_connection = 0
             assert.ok(lines.includes(line), `${line} in\n${lines.join('\n')}`);
         }),
 
-        context.test(`a message larger than ${name} takes is refused before it is named`, async () => {
+        check(`a message larger than ${name} takes is refused before it is named`, async () => {
           const content = Buffer.concat([letter(SENDER, 'large'), Buffer.alloc(MAX_SIZE_BYTES, 'x\r\n')]);
           assert.deepEqual(await send(envelope(SENDER, [`large@${domain}`]), content), [
             'permanent 552 5.3.4 mail',
@@ -204,7 +207,7 @@ smtp_accept_queue_per_connection = 0
           },
         ),
 
-        context.test(`100 messages over five sessions to ${name}: each is there once`, async () => {
+        check(`100 messages over five sessions to ${name}: each is there once`, async () => {
           const letters = numbered(100);
           const waiting = [...letters];
           const recipient = `hundred@${domain}`;

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { fieldsBefore } from './arrival.ts';
 import { type Certificate, makeAuthority } from './certificates.ts';
 import { type Lifetime, makeDirectory } from './directory.ts';
+import { testWithEvidence } from './evidence.ts';
 import { startNsd } from './name-servers.ts';
 import { startPolicyHost } from './policy-host.ts';
 import { type Postfix, startPostfix } from './postfix.ts';
@@ -100,34 +101,36 @@ Domain missed.test { TLS = "required" TLS_Verify = "host" TLS_CA = "${caFile}" }
     await using lifetime = new AsyncDisposableStack();
     const receiver = await receive(lifetime);
     const world = { receiver, postfix };
+    const check = (title: string, run: () => Promise<void>) =>
+      testWithEvidence(each, title, postfix.log, run);
     await Promise.all([
-      each.test('enforced, a proved mail host: delivered over TLS', () =>
+      check('enforced, a proved mail host: delivered over TLS', () =>
         delivered(world, 'first', 'enforced.test'),
       ),
-      each.test('enforced, a certificate that nobody vouches for: put off, never in clear', async () => {
+      check('enforced, a certificate that nobody vouches for: put off, never in clear', async () => {
         const reply = await putOff(world, 'first', 'doubtful.test');
         assert.match(reply, /^421 4\.7\.5 .*certificate-not-trusted/);
         await receiver.logged(resultOf('doubtful.test', 'certificate-not-trusted'));
       }),
-      each.test('enforced, no STARTTLS: put off, never in clear', async () => {
+      check('enforced, no STARTTLS: put off, never in clear', async () => {
         const reply = await putOff(world, 'first', 'clear.test');
         assert.match(reply, /^421 4\.7\.4 /);
         await receiver.logged(resultOf('clear.test', 'starttls-not-supported'));
       }),
-      each.test('enforced, an MX that the policy does not name: put off', async () => {
+      check('enforced, an MX that the policy does not name: put off', async () => {
         const reply = await putOff(world, 'first', 'elsewhere.test');
         assert.match(reply, /^451 4\.7\.5 .* does not allow its mail hosts: proved\.hosts\.test$/);
         await receiver.logged(resultOf('elsewhere.test', 'validation-failure'));
       }),
-      each.test('in testing: delivered all the same, and what would have failed is counted', async () => {
+      check('in testing: delivered all the same, and what would have failed is counted', async () => {
         await delivered(world, 'first', 'testing.test');
         await receiver.logged(resultOf('testing.test', 'certificate-not-trusted'));
       }),
-      each.test('a policy host that nobody vouches for: delivered as without a policy', async () => {
+      check('a policy host that nobody vouches for: delivered as without a policy', async () => {
         await delivered(world, 'first', 'unknown.test');
         await receiver.logged(resultOf('unknown.test', 'sts-webpki-invalid'));
       }),
-      each.test('the operator demands proved TLS: delivered where there is, put off elsewhere', async () => {
+      check('the operator demands proved TLS: delivered where there is, put off elsewhere', async () => {
         await delivered(world, 'first', 'demanded.test');
         assert.match(await putOff(world, 'first', 'missed.test'), /^421 4\.7\.5 .*certificate-not-trusted/);
       }),
@@ -136,15 +139,20 @@ Domain missed.test { TLS = "required" TLS_Verify = "host" TLS_CA = "${caFile}" }
     assert.deepEqual(policyHost.asked.toSorted(), asked.toSorted());
   });
 
-  await context.test('the policy host is gone: what was fetched before is still enforced', async () => {
-    await policyHost.close();
-    await using lifetime = new AsyncDisposableStack();
-    const receiver = await receive(lifetime);
-    const world = { receiver, postfix };
-    await delivered(world, 'second', 'enforced.test');
-    const reply = await putOff(world, 'second', 'doubtful.test');
-    assert.match(reply, /^421 4\.7\.5 .*certificate-not-trusted/);
-  });
+  await testWithEvidence(
+    context,
+    'the policy host is gone: what was fetched is enforced',
+    postfix.log,
+    async () => {
+      await policyHost.close();
+      await using lifetime = new AsyncDisposableStack();
+      const receiver = await receive(lifetime);
+      const world = { receiver, postfix };
+      await delivered(world, 'second', 'enforced.test');
+      const reply = await putOff(world, 'second', 'doubtful.test');
+      assert.match(reply, /^421 4\.7\.5 .*certificate-not-trusted/);
+    },
+  );
 });
 
 interface World {
