@@ -198,6 +198,7 @@ function handOver(
     const result = await transaction;
     if (result.kind === 'unattempted') return 'unattempted';
     const { host, address } = session.target;
+    const takesDsn = session.extensions.keywords.has('DSN');
     return {
       atMs: deps.clock.nowMs(),
       outcomes: new Map(
@@ -206,7 +207,7 @@ function handOver(
           return outcome === undefined ? [] : [[position, outcome] as const];
         }),
       ),
-      peer: { host, address, ...(session.tls === undefined ? {} : { tls: session.tls }) },
+      peer: { host, address, takesDsn, ...(session.tls === undefined ? {} : { tls: session.tls }) },
       site,
     };
   };
