@@ -3,9 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { emulatorClients } from '../../local/clients.ts';
+import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
+import { attemptDelivery, type Dialogue } from '../../shared/queue/attempt.ts';
 import { isDeliveryItem } from '../../shared/queue/delivery.ts';
 import { REPORT_CREDENTIAL, reportId } from '../../shared/queue/pay-reports.ts';
 import { StoreError } from '../../shared/queue/ports.ts';
+import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { parseTimer } from '../../shared/queue/timer.ts';
+import type { AttemptDeps, Task } from '../../shared/queue/timer-fate.ts';
 import { READERS, type ReadReport } from '../unit/report-readers.ts';
 import { assertQuiet, removeObject } from './inventory.ts';
 import {
@@ -22,7 +29,7 @@ import {
   steady,
   told,
 } from './transfers.ts';
-import { startWorld, TRACE_HOST, type World } from './world.ts';
+import { REPORTS, startWorld, TRACE_HOST, type World } from './world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -56,6 +63,64 @@ async function runToTheEnd(world: World, id: string): Promise<void> {
     advanceTo(world, dueAtMs);
   }
   assert.fail(`${id} has no end`);
+}
+
+/** A dialogue with the domain's first host, as a session of the SMTP client has it. */
+function spokenTo(world: World, domain: string): Dialogue {
+  return {
+    needsContent: true,
+    async speak(envelope, content, positions) {
+      const { egress, clock } = world;
+      const route = await egress.router.route(domain);
+      const hop = route.kind === 'hops' ? route.hops[0] : undefined;
+      assert.ok(route.kind === 'hops' && hop !== undefined);
+      const { ehloName, timeouts } = egress;
+      const opened = await egress.smtp.open({ ...hop, ehloName, timeouts, tls: route.tls });
+      assert.ok(opened.kind === 'opened');
+      const { session } = opened;
+      const result = await session.transact(envelope, content);
+      assert.ok(result.kind === 'settled');
+      await session.quit();
+      return {
+        atMs: clock.nowMs(),
+        outcomes: new Map(result.outcomes.map((outcome, index) => [positions[index] ?? 0, outcome])),
+        peer: {
+          host: hop.host,
+          address: hop.address,
+          takesDsn: session.extensions.keywords.has('DSN'),
+        },
+      };
+    },
+  };
+}
+
+function attemptDeps(world: World): AttemptDeps {
+  return {
+    ...world.stores,
+    clock: world.clock,
+    random: steady(),
+    tempo: DEFAULT_TEMPO,
+    limits: QUEUE_LIMITS,
+    log: { record: () => {}, notice: (notice) => assert.fail(notice.message) },
+    reports: REPORTS,
+    leaseMarginMs: 60_000,
+    resendReceiveCount: 500,
+  };
+}
+
+async function receiveTasks(world: World): Promise<readonly Task[]> {
+  const clients = emulatorClients(world.endpoints);
+  try {
+    const { Messages = [] } = await clients.sqs.send(
+      new ReceiveMessageCommand({ QueueUrl: world.endpoints.timersQueueUrl, WaitTimeSeconds: 0 }),
+    );
+    return Messages.flatMap(({ Body = '', ReceiptHandle = '' }) => {
+      const timer = parseTimer(Body);
+      return timer === undefined ? [] : [{ timer, receipt: ReceiptHandle, receiveCount: 1 }];
+    });
+  } finally {
+    clients.destroy();
+  }
 }
 
 test('the sender of a refused message gets one report, and it is mail like any other', async () => {
@@ -204,6 +269,29 @@ test('with Generate_Delay_DSN senders who asked for nothing hear of delays', asy
   const [report, ...others] = reportsTo(world).map(reported);
   assert.deepEqual([report, others], [['defer-3@ok.test delayed 4.2.1'], []]);
   assert.equal((await delivery(world, 'slow')).state, 'finished');
+  await assertQuiet(world);
+});
+
+test('NOTIFY=SUCCESS is answered by us where the host that took the mail does not know it', async () => {
+  await using world = await startWorld({ random: steady() });
+  const recipients = [{ address: 'x@plain.test', notify: ['SUCCESS', 'FAILURE'], orcpt: 'rfc822;y@ok.test' }];
+  await world.post(message('ask', recipients, { envid: 'QQ314' }));
+  const [task] = await receiveTasks(world);
+  assert.ok(task !== undefined);
+  const startedAtMs = world.clock.nowMs();
+  const run = { startedAtMs, deadlineMs: startedAtMs + 60_000, inFlight: 0 };
+  const fate = await attemptDelivery(attemptDeps(world), run, task, spokenTo(world, 'plain.test'));
+  assert.equal(fate, 'finished');
+  await world.deliver();
+  const { message: about, recipients: told, subject } = await onlyReport(world);
+  assert.equal(subject, 'Mail Relayed (no further reports of success)');
+  assert.equal(about['original-envelope-id'], 'QQ314');
+  assert.deepEqual(
+    [told[0]?.['original-recipient'], told[0]?.['action'], told[0]?.['remote-mta']],
+    ['rfc822; y@ok.test', 'relayed', 'dns; plain.sink.test'],
+  );
+  assert.match(told[0]?.['status'] ?? '', /^2\.\d+\.\d+$/);
+  assert.equal((await delivery(world, 'ask')).state, 'finished');
   await assertQuiet(world);
 });
 
@@ -396,4 +484,19 @@ test('a client cannot take the id of a report: it is another credential', async 
   await world.post(message('mine', ['x@reject.test']));
   await world.deliver();
   assert.deepEqual(reportsTo(world).map(reported), [['x@reject.test failed 5.1.1']]);
+});
+
+test('who asks for news of success hears that a host took the mail which tells no more; a host with DSN was asked itself', async () => {
+  await using world = await startWorld();
+  const recipient = (address: string) => ({ address, notify: ['SUCCESS'] });
+  await world.post(message('relayed', [recipient('you@plain.test')]));
+  await world.post(message('passed-on', [recipient('you@ok.test')]));
+  await world.deliver();
+  const { subject, recipients } = await onlyReport(world);
+  assert.match(subject, /relayed/i);
+  assert.deepEqual(
+    recipients.map(({ action, status, 'final-recipient': address }) => [action, status, address]),
+    [['relayed', '2.0.0', 'rfc822; you@plain.test']],
+  );
+  for (const id of ['relayed', 'passed-on']) assert.equal((await delivery(world, id)).state, 'finished');
 });
