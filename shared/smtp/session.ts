@@ -24,6 +24,7 @@ import type {
 import { DATA, LONE_DOT, QUIT, RSET } from './commands.ts';
 import { createConduct } from './conduct.ts';
 import type { PeerExtensions } from './ehlo.ts';
+import { fitToPeer } from './eight-bit.ts';
 import type { Step } from './exchange.ts';
 import { createJob, type Job, LEFT, settled } from './job.ts';
 import { patience } from './patience.ts';
@@ -31,7 +32,6 @@ import { planTransaction } from './plan-transaction.ts';
 import { formatReply, ownReply, type Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
 import { sendContent } from './send-content.ts';
-import { toSevenBits } from './seven-bit.ts';
 import { createTurns } from './turns.ts';
 import type { Wire, WireEnd } from './wire.ts';
 
@@ -84,15 +84,9 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     if (envelope.body === '7BIT' || keywords.has('8BITMIME')) return await handOver(envelope, content);
     if (turns.areTaken) throw new Error(BUSY);
     turns.take();
-    const fit = await toSevenBits(content, facts.eightBit).catch((error: unknown) => String(error));
+    const fit = await fitToPeer(envelope, content, target.host, facts.eightBit);
     turns.giveBack();
-    if (typeof fit === 'string')
-      return { kind: 'unattempted', because: `the content cannot be read: ${fit}` };
-    if (fit.kind === 'fits') return await handOver({ ...envelope, body: '7BIT' }, fit.content);
-    // RFC 6152 §3; RFC 3463 X.6.3, conversion required but not supported.
-    const why = `${target.host} does not offer 8BITMIME, which the content needs: ${fit.because}`;
-    const refusal = { kind: 'permanent', stage: 'mail', reply: ownReply(554, '5.6.3', why) } as const;
-    return settled(envelope.recipients.map(() => refusal));
+    return fit.kind === 'fits' ? await handOver(fit.envelope, fit.content) : fit;
   }
 
   async function handOver(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {

@@ -210,6 +210,48 @@ test('a session that cannot be reset is given up, and the verdicts stand', async
   await peer.played();
 });
 
+test('a peer that never answers RSET is left after a time of its own, and the verdicts stand', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('PIPELINING')}
+    C: MAIL FROM:<alice@example.com>
+    C: RCPT TO:<bob@example.net>
+    C: DATA
+    S: 250 Ok
+    S: 550 5.1.1 No such user
+    S: 554 5.5.1 No valid recipients
+    C: RSET
+    no more
+  `);
+  const session = await open(peer, { timeouts: { ...TIMEOUTS, rsetMs: 60 } });
+  const outcomes = await session.transact(letter('bob@example.net'), HELLO);
+  assert.deepEqual(told(outcomes), ['permanent at rcpt: 550 5.1.1 No such user']);
+  await peer.played();
+  await until(() => !session.usable);
+});
+
+test('what a peer says between two messages is the reason why the next is not attempted', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('PIPELINING')}
+    C: MAIL FROM:<alice@example.com>
+    C: RCPT TO:<bob@example.net>
+    C: DATA
+    S: 250 Ok
+    S: 250 Ok
+    S: 354 Go on
+    C: (content)
+    S: 250 2.0.0 Ok
+    S: 421 4.4.2 Idle too long
+    silence
+  `);
+  const session = await open(peer);
+  await session.transact(letter('bob@example.net'), HELLO);
+  await until(() => !session.usable);
+  assert.deepEqual(await session.transact(letter('bob@example.net'), HELLO), {
+    kind: 'unattempted',
+    because: '421 4.4.2 Idle too long',
+  });
+});
+
 test('a session that the peer closed between two messages is no longer usable', async () => {
   await using peer = await startScriptedPeer(`
     ${greeted('PIPELINING')}
