@@ -3,6 +3,7 @@
 
 import { domainOf } from '../shared/message/address.ts';
 import type { MessageKey } from '../shared/queue/delivery.ts';
+import { REPORT_CREDENTIAL } from '../shared/queue/pay-reports.ts';
 import type { LogRecord } from '../shared/records/records.ts';
 import type { DemoMessage } from './demo-story.ts';
 
@@ -17,6 +18,8 @@ export interface Standing {
   readonly attempts: number;
   /** Why the message was not taken. */
   readonly refusal: string | undefined;
+  /** A report of failed recipients has reached the sender. */
+  readonly reported: boolean;
   /** What happened last, for people. */
   readonly latest: string;
   readonly startedAtMs: number | undefined;
@@ -29,13 +32,18 @@ export interface Board {
   refused(message: DemoMessage, reason: string, atMs: number): Standing | undefined;
   /** The standing that the record changed; undefined when it is about something else. */
   record(record: LogRecord): Standing | undefined;
-  /** Every recipient of every message has ended, or its message was not taken. */
+  /** Every recipient of every message has ended and its sender was told of failures, or it was not taken. */
   finished(): boolean;
 }
 
 /** Domain in A-labels: how one recipient is the same in records, envelopes and at the destination. */
 export function sameAddress(address: string): string {
   return `${address.slice(0, address.lastIndexOf('@'))}@${domainOf(address)}`;
+}
+
+/** Whether somebody is to be told of a failure. */
+export function isReported({ envelope, expected }: DemoMessage): boolean {
+  return envelope.sender !== '' && [...expected.values()].includes('failed');
 }
 
 export function createBoard(story: readonly DemoMessage[]): Board {
@@ -46,6 +54,7 @@ export function createBoard(story: readonly DemoMessage[]): Board {
       ends: new Map(),
       attempts: 0,
       refusal: undefined,
+      reported: false,
       latest: '',
       startedAtMs: undefined,
       endedAtMs: undefined,
@@ -56,6 +65,7 @@ export function createBoard(story: readonly DemoMessage[]): Board {
       [...expected.keys()].map((address) => [sameAddress(address), index]),
     ),
   );
+  const senders = new Map(story.map(({ envelope }, index) => [sameAddress(envelope.sender), index]));
   const tries = new Map<string, number>();
   /** A log may tell an event twice. */
   const told = new Set<string>();
@@ -79,6 +89,12 @@ export function createBoard(story: readonly DemoMessage[]): Board {
       if (told.has(record.event_id)) return undefined;
       told.add(record.event_id);
       const address = sameAddress(record.recipient);
+      if (record.credential === REPORT_CREDENTIAL) {
+        const about = senders.get(address);
+        return record.type !== 'Delivery' || about === undefined
+          ? undefined
+          : change(about, { reported: true, latest: 'reported to its sender' });
+      }
       const index = indexOf.get(address);
       const before = index === undefined ? undefined : standings[index];
       if (index === undefined || before === undefined) return undefined;
@@ -96,7 +112,11 @@ export function createBoard(story: readonly DemoMessage[]): Board {
         ...(finished && before.endedAtMs === undefined ? { endedAtMs: record.timestamp * 1_000 } : {}),
       });
     },
-    finished: () => standings.every(({ endedAtMs }) => endedAtMs !== undefined),
+    finished: () =>
+      standings.every(
+        ({ message, refusal, reported, endedAtMs }) =>
+          endedAtMs !== undefined && (reported || refusal !== undefined || !isReported(message)),
+      ),
   };
 }
 

@@ -2,7 +2,7 @@
 // arrived at the destinations octet for octet, and what the ledger says.
 
 import { isDeliveryItem, type LedgerItem } from '../shared/queue/delivery.ts';
-import { type Standing, sameAddress } from './demo-board.ts';
+import { isReported, type Standing, sameAddress } from './demo-board.ts';
 import type { SinkMail } from './sink.ts';
 
 export interface Verdict {
@@ -33,10 +33,13 @@ export function judge(
   }
   const arrivals = [...message.expected.keys()].map((address) => arrivalFault(standing, address, received));
   faults.push(...arrivals.filter((fault) => fault !== undefined));
+  const reports = reportsOf(standing, received);
+  if (reports !== (isReported(message) ? 1 : 0)) faults.push(`its sender got ${reports} reports`);
   faults.push(...ledgerFaults(items));
   const delivered = [...message.expected.values()].includes('delivered');
   const octets = !delivered ? 'none' : arrivals.some((fault) => fault !== undefined) ? 'differ' : 'equal';
-  return { standing, ended: endsInWords(standing), octets, faults };
+  const ended = `${endsInWords(standing)}${reports > 0 ? ', reported' : ''}`;
+  return { standing, ended, octets, faults };
 }
 
 /** `delivered`, or `2 delivered, 1 failed` when they differ. */
@@ -80,9 +83,16 @@ function arrivalFault(
   return undefined;
 }
 
+function reportsOf({ message }: Standing, received: readonly SinkMail[]): number {
+  const sender = sameAddress(message.envelope.sender);
+  return received.filter(
+    (mail) => mail.sender === '' && mail.recipients.some(({ address }) => sameAddress(address) === sender),
+  ).length;
+}
+
 function ledgerFaults(items: readonly LedgerItem[]): string[] {
   return items
     .filter(isDeliveryItem)
-    .filter(({ delivery }) => delivery.state !== 'finished' && delivery.state !== 'owing')
+    .filter(({ delivery }) => delivery.state !== 'finished')
     .map(({ delivery }) => `the ledger says ${delivery.state} for ${delivery.facts.domain}`);
 }

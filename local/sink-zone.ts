@@ -45,6 +45,8 @@ const BOTH_HOSTS = [
   'reject',
   'reject-data',
   'tarpit',
+  // Whoever sends the demo's mail: reports go there.
+  'sender',
   // bücher.test
   'xn--bcher-kva',
 ];

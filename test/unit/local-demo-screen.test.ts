@@ -22,6 +22,7 @@ function standing(number: number, latest: string, more: Partial<Standing> = {}):
     ends: new Map(),
     attempts: 0,
     refusal: undefined,
+    reported: false,
     latest,
     startedAtMs: 0,
     endedAtMs: undefined,

@@ -90,6 +90,24 @@ test('a message that went as the story says has no faults', () => {
   assert.match(demoSummary([verdict]), /All 1 messages ended as the story says/);
 });
 
+test('of a failure the sender must be told, once', () => {
+  const sender = 'demo+1@sender.test';
+  const message = { ...MESSAGE, envelope: { ...MESSAGE.envelope, sender } };
+  const board = createBoard([message]);
+  board.started(message, 1_800_000_000_000);
+  for (const [type, recipient] of WELL) board.record(record(type, recipient));
+  const good = arrival(`${TRACE}${CONTENT}`);
+  assert.equal(board.finished(), false);
+  assert.deepEqual(verdictOf(board, good).faults, ['its sender got 0 reports']);
+
+  board.record({ ...record('Delivery', sender), credential: '_report' });
+  assert.equal(board.finished(), true);
+  const report = arrival('Subject: Undelivered', sender);
+  const { faults, ended } = verdictOf(board, good, report);
+  assert.deepEqual([faults, ended], [[], '1 delivered, 1 failed, reported']);
+  assert.deepEqual(verdictOf(board, good, report, report).faults, ['its sender got 2 reports']);
+});
+
 test('every way of going otherwise is a fault', () => {
   const good = arrival(`${TRACE}${CONTENT}`);
   const cases: [string, ReturnType<typeof verdictOf>, string][] = [
