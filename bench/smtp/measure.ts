@@ -25,8 +25,10 @@ export type Role = ClientName | 'postfix' | 'exim';
 
 export interface SmtpPlan {
   readonly rounds: number;
-  /** Messages of each near measurement. */
-  readonly near: number;
+  /** Messages of each near measurement: fewer of a server that takes long to fill and to drain. */
+  readonly near: Readonly<Record<Role, number>>;
+  /** Pairs of near measurements without the wire, in each round: each is short, and a busy moment falls on one. */
+  readonly directPairs: number;
   /** Messages of each far measurement: about as many as take the same time. */
   readonly far: Readonly<Record<Role, number>>;
   readonly farToPostfix: Readonly<Record<'ours' | 'nodemailer', number>>;
@@ -149,7 +151,7 @@ const WARM_UP = { clients: 300, servers: 30 };
 
 async function run(plan: SmtpPlan, field: Field, progress: SmtpOptions['progress']): Promise<SmtpResults> {
   const { wire, clients, servers, toPostfix } = field;
-  const near = [...clients, ...servers].map((entrant) => rowOf(entrant, plan.near));
+  const near = [...clients, ...servers].map((entrant) => rowOf(entrant, plan.near[entrant.role]));
   const far = [...clients, ...servers].map((entrant) => rowOf(entrant, plan.far[entrant.role]));
   const farToPostfix = toPostfix.map((entrant) => rowOf(entrant, plan.farToPostfix[entrant.role]));
   const large = clients.flatMap(({ role, contender }) =>
@@ -166,10 +168,14 @@ async function run(plan: SmtpPlan, field: Field, progress: SmtpOptions['progress
     const name = `round ${round + 1} of ${plan.rounds}`;
     progress(`${name}: near`);
     await wire.move(0);
-    for (const { contender, messages, samples, direct } of turned(near, round)) {
+    for (const { contender, messages, samples } of turned(near, round)) {
       samples.push(await send(wire, contender, messages, false));
-      const alone = await contender.sendDirect?.(field.sinkPort, messages, WARM);
-      if (alone !== undefined) direct.push(alone);
+    }
+    for (let pair = 0; pair < plan.directPairs; pair += 1) {
+      for (const { contender, messages, direct } of turned(near, pair)) {
+        const alone = await contender.sendDirect?.(field.sinkPort, messages, WARM);
+        if (alone !== undefined) direct.push(alone);
+      }
     }
     for (const { contender, sink, extraBytes } of turned(large, round)) {
       const port = sink === 'fast' ? field.sinkPort : field.slowPort;

@@ -16,7 +16,7 @@ const TARGETS = {
 export function formatSmtp(results: SmtpResults): string {
   const { near, far, farToPostfix, roundTripMs, absent } = results;
   return [
-    'Near: 0 ms, to smtp-sink; one after another',
+    'Near: 0 ms, to smtp-sink; one after another; without the wire in many short rounds of their own',
     formatRows(near),
     `Far: ${FAR_MS} ms (${format(roundTripMs, 1)} measured), to smtp-sink; all at once`,
     formatRows(far),
@@ -24,7 +24,7 @@ export function formatSmtp(results: SmtpResults): string {
       ? []
       : [`Far: ${FAR_MS} ms, to Postfix's smtpd; at the same time`, formatRows(farToPostfix)]),
     ...absent.map(({ name, because }) => `SKIPPED: ${name}: ${because}`),
-    'Targets, from the ratios of each round',
+    'Targets; ratios are those of the same round',
     formatFigures(targetFigures(results)),
     `Rates and round trips begin with the final reply of message ${WARM}. CPU time is that of all of a contender's\n` +
       'processes and messages: mail servers read, log and empty a queue in it, which our client and nodemailer do not.',
