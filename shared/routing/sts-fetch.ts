@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { checkDnsIdentity } from '../smtp/tls-identity.ts';
 import { CERTIFICATE_FAULTS, tlsErrorCode } from '../smtp/tls-result.ts';
 import type { AddressPolicy } from './address-policy.ts';
 import type { DnsPort } from './dns.ts';
@@ -157,14 +157,6 @@ async function read(response: IncomingMessage): Promise<StsFetched> {
     pieces.push(bytes);
   }
   return { kind: 'text', text: Buffer.concat(pieces).toString('utf8') };
-}
-
-/** RFC 8461 §3.3: by a DNS-ID. Node alone would take the subject's common name when there is none. */
-function checkDnsIdentity(host: string, certificate: PeerCertificate): Error | undefined {
-  if (/(^|, )DNS:/.test(certificate.subjectaltname ?? '')) return checkServerIdentity(host, certificate);
-  return Object.assign(new Error(`the certificate names no DNS host, so not ${host}`), {
-    code: 'ERR_TLS_CERT_ALTNAME_INVALID',
-  });
 }
 
 function failed(because: string): StsFetched {

@@ -13,6 +13,7 @@ import { QUIT } from './commands.ts';
 import { NO_EXTENSIONS, type PeerExtensions, parseEhlo } from './ehlo.ts';
 import { formatReply, ownReply, type Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
+import { checkDnsIdentity } from './tls-identity.ts';
 import { certificateResult, handshakeResult, tlsErrorCode } from './tls-result.ts';
 import { createWire, type Wire, type WireEnd } from './wire.ts';
 
@@ -170,7 +171,7 @@ type Secured =
   | { readonly kind: 'secured'; readonly wire: Wire; readonly tls: TlsFacts; readonly tlsResult: TlsResult }
   | Failure;
 
-function secure(wire: Wire, { host, address, tls }: SmtpTarget, ms: number): Promise<Secured> {
+function secure(wire: Wire, { host, address, source, tls }: SmtpTarget, ms: number): Promise<Secured> {
   const { socket } = wire;
   if (wire.hasUnread) {
     wire.destroy();
@@ -195,6 +196,8 @@ function secure(wire: Wire, { host, address, tls }: SmtpTarget, ms: number): Pro
       socket,
       host: address,
       ...(isIP(host) === 0 ? { servername: host } : {}),
+      // A relay of the operator's own may have an old certificate without DNS names.
+      ...(source === 'mx' && isIP(host) === 0 ? { checkServerIdentity: checkDnsIdentity } : {}),
       ...(tls.ca === undefined ? {} : { ca: tls.ca }),
       // Whether the certificate is good is told by `authorized`, and judged where it is demanded.
       rejectUnauthorized: false,

@@ -52,7 +52,7 @@ export function createSmtpClient(options: SmtpClientOptions): SmtpClient {
       const isKnownToFail = mode === 'ifavailable' && traits.has('tls-fails');
       const first = await openOnce(target, isKnownToFail ? 'no' : mode, permits, dial);
       if (mode !== 'ifavailable' || first.kind === 'opened' || !first.handshakeFailed) {
-        return outcomeOf(target, first, traits, first.tlsResult);
+        return outcomeOf(target, first, traits, isKnownToFail ? 'validation-failure' : first.tlsResult);
       }
       const second = await openOnce(target, 'no', permits, dial);
       if (second.kind === 'opened') await memory.note(target.host, target.port, 'tls-fails');

@@ -119,6 +119,7 @@ test('a host whose handshake failed is called in clear, at once and for an hour'
     const outcome = await client.open(target(peer.port, { tls: TLS.ifavailable }));
     if (outcome.kind !== 'opened') assert.fail(formatReply(outcome.reply));
     assert.equal(outcome.session.tls, undefined);
+    assert.equal(outcome.tlsResult, 'validation-failure');
     await outcome.session.quit();
   }
   assert.equal(peer.clients.length, 5);
