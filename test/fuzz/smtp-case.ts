@@ -26,25 +26,28 @@ export interface CaseReport {
 export async function smtpCase(seed: number, index: number): Promise<CaseReport> {
   const draw = drawOf(seed, index);
   const plan = drawPlan(draw);
-  const events: WireEvent[] = [];
+  /** Of the connection that carries mail: the last. */
+  let events: WireEvent[] = [];
   const results: LetterResult[] = [];
   const faults: string[] = [];
   let socket: MemorySocket | undefined;
   const client = createSmtpClient({
     memory: FORGETFUL,
     dial: () => {
+      const heard: WireEvent[] = [];
+      events = heard;
       socket = new MemorySocket(
         (end) => {
           const peer = createPeer(draw, plan.profile, end);
           return {
             heard(octets) {
-              events.push({ by: 'client', octets: Buffer.from(octets) });
+              heard.push({ by: 'client', octets: Buffer.from(octets) });
               peer.heard(octets);
             },
             gone: peer.gone,
           };
         },
-        (octets) => events.push({ by: 'peer', octets: Buffer.from(octets) }),
+        (octets) => heard.push({ by: 'peer', octets: Buffer.from(octets) }),
         plan,
       );
       return socket;
@@ -79,7 +82,7 @@ export async function smtpCase(seed: number, index: number): Promise<CaseReport>
       source: 'mx',
       mxAuthenticated: false,
       ehloName: 'out.example.com',
-      tls: { mode: 'no', verify: false },
+      tls: { mode: plan.profile.startTls === 'not offered' ? 'no' : 'ifavailable', verify: false },
       timeouts: plan.timeouts,
     });
     if (outcome.kind === 'failed') return afterFailure(outcome);

@@ -155,6 +155,11 @@ export function createPeer(draw: Draw, profile: PeerProfile, end: PeerEnd): Peer
         isReadingContent = refusal === undefined;
         return sayCode(refusal ?? 354);
       }
+      case 'STAR':
+        if (profile.startTls !== 'broken') return sayCode(draw.pick([454, 502, 500]));
+        sayCode(220);
+        if (draw.chance(0.7)) send(drawGarbage(draw));
+        return isOver ? undefined : leave('close');
       case 'RSET':
         hasMail = false;
         return sayCode(250);
@@ -167,7 +172,8 @@ export function createPeer(draw: Draw, profile: PeerProfile, end: PeerEnd): Peer
   }
 
   function ehlo(): Buffer {
-    const lines = ['mx.example.net greets you', ...profile.extensions];
+    const offer = profile.startTls === 'not offered' ? [] : ['STARTTLS'];
+    const lines = ['mx.example.net greets you', ...profile.extensions, ...offer];
     return Buffer.from(
       lines.map((line, at) => `250${at === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join(''),
     );

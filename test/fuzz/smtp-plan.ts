@@ -41,6 +41,8 @@ export interface PeerProfile {
   readonly extensions: readonly string[];
   /** Answers EHLO with 5xx. */
   readonly knowsOnlyHelo: boolean;
+  /** Offers STARTTLS, and then refuses it, or says 220 and no TLS follows: the client comes again in clear. */
+  readonly startTls: 'not offered' | 'refused' | 'broken';
   /** How often it accepts, 0 to 1. */
   readonly kindness: number;
   readonly maxRecipients: number;
@@ -101,6 +103,11 @@ export function drawPlan(draw: Draw): CasePlan {
     profile: {
       extensions,
       knowsOnlyHelo: draw.chance(0.04),
+      startTls: draw.weighted([
+        [40, 'not offered'],
+        [4, 'refused'],
+        [1, 'broken'],
+      ] as const),
       kindness: draw.pick([1, 1, 0.95, 0.7, 0.3]),
       maxRecipients: draw.chance(0.15) ? 1 + draw.below(2) : Number.POSITIVE_INFINITY,
       takesDataForNobody: draw.chance(0.2),

@@ -126,7 +126,7 @@ export function judge(
     const ask = asks;
     asks += 1;
     const [, verb = '', path = ''] =
-      /^(EHLO|HELO|RSET$|QUIT$|DATA$|MAIL FROM:<([^>]*)>|RCPT TO:<([^>]*)>)/.exec(line) ?? [];
+      /^(EHLO|HELO|STARTTLS$|RSET$|QUIT$|DATA$|MAIL FROM:<([^>]*)>|RCPT TO:<([^>]*)>)/.exec(line) ?? [];
     if (verb === 'EHLO' || verb === 'HELO') ehlos.push(ask);
     else if (verb.startsWith('MAIL')) {
       const letter = letters.find(({ name }) => path === `${name}@example.com`);
