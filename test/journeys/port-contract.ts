@@ -201,6 +201,8 @@ export const CHECKS: readonly Check[] = [
       await due.writeCursor(1_001, { parkedBucket: 5, guardedBucket: 3 });
       await due.writeCursor(1_001, { parkedBucket: 6, guardedBucket: 4 });
       assert.deepEqual(await due.readCursor(1_001), { parkedBucket: 6, guardedBucket: 4 });
+      await due.writeCursor(1_001, { parkedBucket: 6, guardedBucket: 4, owingBucket: 2 });
+      assert.deepEqual(await due.readCursor(1_001), { parkedBucket: 6, guardedBucket: 4, owingBucket: 2 });
     },
   },
   {
