@@ -155,8 +155,18 @@ async function greet(
   else if (typeof ehlo === 'object' && ehlo.intelligible && ehlo.reply.code >= 500) {
     const helo = await ask(`HELO ${ehloName}\r\n`, timeouts.ehloMs);
     if (!isWelcome('ehlo', helo)) return refused(wire, 'ehlo', helo);
+    if (typeof helo === 'object') extensions = offeredToHelo(helo);
   } else return refused(wire, 'ehlo', ehlo);
   return (await unasked(wire, 'ehlo', timeouts.quitMs)) ?? { kind: 'greeted', extensions };
+}
+
+/**
+ * HELO is offered no extension. A reply that does so is EHLO's, late, behind words that nobody asked for. What would be
+ * refused for want of these is not, then; nothing else is believed of a peer whose replies may be shifted.
+ */
+function offeredToHelo({ lines }: WireReply): PeerExtensions {
+  const { keywords } = parseEhlo(lines.join('\n'));
+  return { keywords: new Set(['8BITMIME', 'SMTPUTF8'].filter((word) => keywords.has(word))) };
 }
 
 /** Words behind a reply, and nothing was asked: the peer leaves, or has lost count. */
