@@ -27,6 +27,12 @@ function words(name: ReplyClassName, ...patterns: readonly string[]): Rules {
 
 /** What the client, the router and the queue say themselves. */
 const OURS: Rules = [
+  ...words(
+    'RoutingErrors',
+    '^451 4\\.4\\.4 the route of ',
+    'comes back to this host|no mail host of [^ ]+ has an address',
+  ),
+  ...words('PolicyRelated', ' is not spoken to: ', '^451 4\\.7\\.5 .*(?:mta-sts|policy)'),
   ...words('MessageExpired', '^4\\d\\d 4\\.4\\.7 (?:delivery time expired|.*time is up)'),
   ...words(
     'NoAnswerFromHost',
@@ -36,12 +42,11 @@ const OURS: Rules = [
   ...words(
     'BadConnection',
     'connection (?:was )?(?:lost|reset|closed|dropped) (?:while|by|during)|^421 4\\.4\\.2 timed out while ',
-    'tls handshake failed|certificate (?:is|has|does)|no tls was offered|starttls was refused',
+    'tls handshake failed|tls must be verified|certificate (?:is|has|does)|no tls was offered|starttls was refused',
   ),
   ...words('DNSFailure', 'dns (?:server failure|query failed|lookup failed|did not answer)|\\bservfail\\b'),
   ...words('ProtocolErrors', '^451 4\\.5\\.0 (?:unintelligible reply|\\d{3} came out of turn)'),
   ...words('PolicyRelated', 'requiretls is asked for', 'has no address that mail may go to'),
-  ...words('RoutingErrors', 'comes back to this host|no mail host of [^ ]+ has an address'),
   ...words('ContentRelated', 'does not offer (?:smtputf8|8bitmime)'),
 ];
 

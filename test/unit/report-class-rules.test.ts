@@ -63,6 +63,34 @@ test('replies of our own have the class of what happened', () => {
         ownReply(451, '4.7.1', 'example.net has no address that mail may go to: 127.0.0.1 is loopback'),
         'PolicyRelated',
       ],
+      [
+        ownReply(421, '4.4.1', 'mx.example.net [192.0.2.1]:25 cannot be reached: ECONNREFUSED'),
+        'NoAnswerFromHost',
+      ],
+      [
+        ownReply(421, '4.4.1', 'mx.example.net [127.0.0.1]:25 is not spoken to: is loopback'),
+        'PolicyRelated',
+      ],
+      [
+        ownReply(
+          421,
+          '4.7.5',
+          'TLS must be verified, and the certificate of mx.example.net is not: certificate-expired',
+        ),
+        'BadConnection',
+      ],
+      [
+        ownReply(421, '4.7.4', 'TLS is required; STARTTLS was answered: 454 4.7.0 not available'),
+        'PolicyRelated',
+      ],
+      [
+        ownReply(451, '4.4.4', 'the route of example.net leads nowhere: relay.example does not exist'),
+        'RoutingErrors',
+      ],
+      [
+        ownReply(554, '5.6.3', 'mx.example.net does not offer 8BITMIME, which the content needs'),
+        'ContentRelated',
+      ],
       [ownReply(554, '5.4.6', 'mail for example.net comes back to this host'), 'RoutingErrors'],
     ] as const
   ).map(([reply, expected]) => [reply.text, shipped(reply), expected]);
