@@ -6,7 +6,10 @@ export type PatternResult =
   | { readonly kind: 'pattern'; readonly expression: RegExp }
   | { readonly kind: 'fault'; readonly message: string; readonly mend: string };
 
-/** With 512 octets of reply: about 1 ms at worst, 512² / 2 steps for each start. */
+/**
+ * KumoMTA's community rules need three. With 512 octets that a peer made up for it, the worst such pattern takes 0.15 s,
+ * one with two 1 ms.
+ */
 const MAX_REPETITIONS = 3;
 
 export function readPattern(source: string): PatternResult {
