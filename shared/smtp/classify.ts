@@ -22,6 +22,14 @@ export function isTooManyRecipients({ code, enhanced, text }: Reply): boolean {
   return /too many/i.test(text) && /recipient|rcpt/i.test(text);
 }
 
+/**
+ * The peer has had enough of the session, whatever comes on it: 421 (RFC 5321 §3.8), or too many of something where no
+ * recipient was named. OpenSMTPD answers MAIL so after its `max-mails`, and does not hang up.
+ */
+export function endsSession(stage: Stage | 'lone dot', { code, enhanced }: Reply): boolean {
+  return code === 421 || (stage === 'mail' && code >= 400 && code < 500 && enhanced === '4.5.3');
+}
+
 /** The outcome of a recipient whose fate this reply sealed. */
 export function classify(stage: Stage, reply: Reply): RecipientOutcome {
   switch (replyClass(reply)) {

@@ -11,7 +11,7 @@
 // transaction; where the peer's count of replies may differ from ours, the session ends and nothing it said in
 // this transaction is permanent or delivered. Test: test/unit/smtp-exchange.test.ts.
 
-import { isTooManyRecipients, letsGoOn } from './classify.ts';
+import { endsSession, isTooManyRecipients, letsGoOn } from './classify.ts';
 import type { RecipientOutcome, Stage } from './client.ts';
 import type { Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
@@ -36,7 +36,7 @@ export interface Exchange {
   /** What the next reply is for. */
   readonly awaited: TransactionStage;
   readonly finalDotSent: boolean;
-  /** Nothing was said about the message: no reply to MAIL, or a 421, which is about the session. */
+  /** Nothing was said about the message: no reply to MAIL, or one that is about the session. */
   readonly isUnheard: boolean;
   /** Every recipient accepted and the message delivered. */
   readonly isClean: boolean;
@@ -83,7 +83,7 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
       return { do: 'finish', reset: true };
     }
     replies.push({ stage, reply, intelligible });
-    if (reply.code === 421) return hangUp(false);
+    if (endsSession(stage, reply)) return hangUp(false);
     switch (stage) {
       case 'mail':
       case 'rcpt':
@@ -144,7 +144,7 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
     },
     get isUnheard() {
       const first = replies[0];
-      return first === undefined || (first.stage === 'mail' && first.reply.code === 421);
+      return first === undefined || (first.stage === 'mail' && endsSession('mail', first.reply));
     },
     get isClean() {
       const final = said('final');
