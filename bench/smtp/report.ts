@@ -28,7 +28,9 @@ export function formatSmtp(results: SmtpResults): string {
     formatFigures(targetFigures(results)),
     ...(absent.length === 0
       ? []
-      : [`NOT MEASURED, or in part: far, over the better of Postfix and Exim (${absent.length} skipped)`]),
+      : [
+          `NOT MEASURED: far, over the better of Postfix and Exim; target at least ${TARGETS.farToServers} times`,
+        ]),
     `Rates and round trips begin with the final reply of message ${WARM}. CPU time is that of all of a contender's\n` +
       'processes and messages: mail servers read, log and empty a queue in it, which our client and nodemailer do not.',
   ].join('\n\n');
@@ -91,10 +93,11 @@ function targetFigures({ near, far, farToPostfix, large }: SmtpResults): readonl
       ? []
       : [
           ratio(
-            `far, over ${better.name}, the better of ${servers.length}`,
+            `far, over ${better.name}, ${servers.length === 2 ? 'the better of 2' : 'alone'}`,
             ours?.samples ?? [],
             better.samples,
-            TARGETS.farToServers,
+            // Over the better of both: with one of them it is neither met nor missed.
+            servers.length === 2 ? TARGETS.farToServers : undefined,
           ),
         ]),
     ratio(
