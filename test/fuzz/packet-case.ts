@@ -166,11 +166,10 @@ function spoilt(draw: Draw, packet: Buffer): Buffer {
   return copy;
 }
 
-/** NOERROR or NXDOMAIN, in a response to this question: whatever it holds, it says something. */
+/** NOERROR or NXDOMAIN under this question's id; c-ares reads it also when its bit for "response" is not set. */
 function isVerdict(packet: Buffer, id: number): boolean {
   if (packet.length < 12 || packet.readUInt16BE(0) !== id) return false;
-  const flags = packet.readUInt16BE(2);
-  return (flags & 0x8000) !== 0 && [0, 3].includes(flags & 0xf);
+  return [0, 3].includes(packet.readUInt16BE(2) & 0xf);
 }
 
 /** Told by its octets alone; the router's own policy has no part in it. */

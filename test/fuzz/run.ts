@@ -70,17 +70,18 @@ export async function fuzz({ seed, cases, seconds, jobs, onProgress }: FuzzRun):
 export function failuresTold(seed: number, failures: readonly FuzzFailure[]): string {
   const [shortest] = failures;
   if (shortest === undefined) return '';
-  const kinds = new Map<string, number>();
-  for (const { what, faults } of failures) {
+  /** The cases of each kind. */
+  const kinds = new Map<string, number[]>();
+  for (const { index, what, faults } of failures) {
     const kind = `${what}: ${kindOf(faults[0] ?? '')}`;
-    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    kinds.set(kind, [...(kinds.get(kind) ?? []), index]);
   }
   return [
     `BROKEN ${failures.length} cases:`,
     ...[...kinds]
-      .sort(([, a], [, b]) => b - a)
+      .sort(([, a], [, b]) => b.length - a.length)
       .slice(0, 12)
-      .map(([kind, count]) => `  ${count} × ${kind}`),
+      .map(([kind, cases]) => `  ${cases.length} × ${kind}, as in case ${cases.slice(0, 3).join(', ')}`),
     `The shortest, case ${shortest.index} (npm run fuzz -- --seed ${seed} --case ${shortest.index}):`,
     ...shortest.faults.map((fault) => `  ${fault}`),
     shortest.story,
