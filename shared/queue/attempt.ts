@@ -12,6 +12,7 @@ import type { Attempt } from './outcomes.ts';
 import { guardAtMs } from './parking.ts';
 import { payReports } from './pay-reports.ts';
 import { StoreError } from './ports.ts';
+import { readContent } from './read-content.ts';
 import { expireUnattempted, positionsOpen, released, type Settled, settle } from './settle.ts';
 import {
   type AttemptDeps,
@@ -149,16 +150,19 @@ async function speak(
   if (stream === undefined) return setHeld(deps, task, leased, 'content-missing');
   const positions = positionsOpen(leased.delivery.recipients);
   const trace = Buffer.from(facts.trace, 'latin1');
-  let fresh: Readable | undefined = stream;
+  // The stream that proved the content to be there is read first; a second opening gets another.
+  let opened: Readable | undefined = stream;
   const content: SmtpContent = {
     sizeBytes: trace.length + facts.sizeBytes,
-    // The stream that proved the content to be there; recipients whom the peer put off until the next transaction
-    // get another.
     open: async () => {
-      const octets = fresh ?? (await deps.spool.open(place.key, place.offset, facts.sizeBytes));
-      fresh = undefined;
-      if (octets === undefined) throw new StoreError('not-applied', 'the content is gone from the spool');
-      return inFrontOf(octets, trace);
+      const source = {
+        trace,
+        place,
+        sizeBytes: facts.sizeBytes,
+        ...(opened === undefined ? {} : { opened }),
+      };
+      opened = undefined;
+      return readContent(deps.spool, source);
     },
   };
   let attempt: Attempt | 'unattempted';
@@ -249,14 +253,4 @@ function envelopeOf(item: DeliveryItem, positions: readonly number[]): Envelope 
     ...(facts.envid === undefined ? {} : { envid: facts.envid }),
     ...(facts.ret === undefined ? {} : { ret: facts.ret }),
   };
-}
-
-function inFrontOf(stream: Readable, head: Buffer): Readable {
-  return Readable.from(
-    (async function* () {
-      yield head;
-      yield* stream;
-    })(),
-    { objectMode: false },
-  );
 }
