@@ -166,10 +166,11 @@ function spoilt(draw: Draw, packet: Buffer): Buffer {
   return copy;
 }
 
-/** NOERROR or NXDOMAIN under this question's id; c-ares reads it also when its bit for "response" is not set. */
+/** Under this question's id, and no failure: c-ares reads answers also under odd rcodes and without the response bit. */
 function isVerdict(packet: Buffer, id: number): boolean {
   if (packet.length < 12 || packet.readUInt16BE(0) !== id) return false;
-  return [0, 3].includes(packet.readUInt16BE(2) & 0xf);
+  const [formatError, serverFailure, notImplemented, refused] = [1, 2, 4, 5];
+  return ![formatError, serverFailure, notImplemented, refused].includes(packet.readUInt16BE(2) & 0xf);
 }
 
 /** Told by its octets alone; the router's own policy has no part in it. */

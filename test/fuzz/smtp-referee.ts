@@ -22,6 +22,8 @@ export interface LetterResult {
 interface Said {
   /** Undefined for what is no reply. */
   readonly code: number | undefined;
+  /** 452 for the number of recipients; a full mailbox has the same code. */
+  readonly isTooMany: boolean;
   /** The event that completed it. */
   readonly at: number;
 }
@@ -37,7 +39,7 @@ interface Transaction {
 }
 
 /** With the reply to the RCPT of one recipient. */
-type Named = Transaction & { readonly rcpt?: number | undefined };
+type Named = Transaction & { readonly rcpt?: number | undefined; readonly isTooMany?: boolean };
 
 const TOO_MANY_CODE = 452;
 
@@ -79,7 +81,8 @@ export function judge(
       const code = lines[0]?.slice(0, 3) ?? '';
       const isReply = lines.every((one) => /^[2-5]\d\d(?:[ -]|$)/.test(one) && one.startsWith(code));
       if (isReply && ehlos.includes(replies.length) && code.startsWith('2')) announce(lines.slice(1));
-      replies.push({ code: isReply ? Number(code) : undefined, at });
+      const isTooMany = code === '452' && lines[0]?.includes('too many recipients') === true;
+      replies.push({ code: isReply ? Number(code) : undefined, isTooMany, at });
       lines = [];
     }
   }
@@ -203,7 +206,9 @@ export function judge(
     const own = transactions.filter((one) => one.letter === letter);
     const named = own.flatMap((one) => {
       const rcpt = one.rcpts.find((other) => other.name === name);
-      return rcpt === undefined ? [] : [{ ...one, rcpt: codeOf(rcpt.ask) }];
+      if (rcpt === undefined) return [];
+      const isTooMany = replies[rcpt.ask]?.isTooMany === true;
+      return [{ ...one, rcpt: codeOf(rcpt.ask), isTooMany }];
     });
     const taken = named.filter(
       (one) => isPositive(one.rcpt) && one.isWhole === true && isPositive(codeOf(one.dot)),
@@ -250,7 +255,7 @@ export function judge(
   /** The last transaction that was about a recipient; those of whom there were too many are named in the next. */
   function decisiveFor(own: readonly Transaction[], named: readonly Named[]): Named | undefined {
     const [last, lastNamed] = [own.at(-1), named.at(-1)];
-    if (lastNamed !== undefined && lastNamed.rcpt !== TOO_MANY_CODE) return lastNamed;
+    if (lastNamed !== undefined && lastNamed.isTooMany !== true) return lastNamed;
     if (last === undefined || !isPositive(codeOf(last.mail))) return last;
     return { ...last, rcpt: TOO_MANY_CODE };
   }
