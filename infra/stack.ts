@@ -53,6 +53,7 @@ export class DelayXferStack extends Stack {
       shared,
       network,
       ehloHostname,
+      traceHost,
       maximumConcurrency: parameters.maximumConcurrency,
     });
     const release = new Release(this, 'Release', {

@@ -18,6 +18,7 @@ const environment = required(process.env, [
   'SPOOL_BUCKET',
   'TIMERS_QUEUE_URL',
   'EHLO_HOSTNAME',
+  'TRACE_HOST',
 ]);
 
 const names = {
@@ -58,7 +59,8 @@ export const handler = createDeliverHandler({
   ...world,
   leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
   limits: QUEUE_LIMITS,
-  reports: reportSettings(settings, ehloName),
+  // A report that comes back is known by the same trace as any other mail of ours.
+  reports: reportSettings(settings, environment('TRACE_HOST')),
   resendReceiveCount: RESEND_RECEIVE_COUNT,
   tempo,
 });

@@ -18,6 +18,8 @@ export interface DeliverProps {
   readonly shared: SharedProps;
   readonly network: Network | undefined;
   readonly ehloHostname: string;
+  /** Our name in the Received header of reports, as receive has it in that of other mail. */
+  readonly traceHost: string;
   readonly maximumConcurrency: number;
 }
 
@@ -37,7 +39,7 @@ export class Deliver extends Construct {
       memoryMb: MEMORY_MB,
       wakesDeliver: true,
       configured: true,
-      environment: { EHLO_HOSTNAME: props.ehloHostname },
+      environment: { EHLO_HOSTNAME: props.ehloHostname, TRACE_HOST: props.traceHost },
       ...(network === undefined ? {} : { vpc: network.vpc }),
     });
     this.log = deliver.log;

@@ -206,7 +206,11 @@ async function giveBack(deps: AttemptDeps, run: Run, task: Task, leased: Deliver
   if (deps.clock.nowMs() >= leased.delivery.facts.expiresAtMs) {
     return expireLeased(deps, run, task, leased, ownReply(450, '4.4.7', 'delivery time expired'));
   }
-  await deps.ledger.write(released(leased));
+  const give = (item: DeliveryItem): Settled => {
+    const isOurs = item.delivery.lease?.id === leased.delivery.lease?.id;
+    return { item: isOurs ? released(item) : item, ended: [], deferred: [], changed: isOurs };
+  };
+  await writeSettled(deps, leased, give, run.deadlineMs);
   return postpone(deps, task, deps.tempo.postponeMs * (1 + deps.random.fraction()));
 }
 

@@ -9,7 +9,7 @@ import { attemptDelivery, expireDelivery, postpone } from './attempt.ts';
 import { StoreError } from './ports.ts';
 import { type Egress, fixedDialogue, runSite, type Site, type SiteRun } from './site-run.ts';
 import { parseTimer } from './timer.ts';
-import { type AttemptDeps, hideEarly, type Task, type TimerFate } from './timer-fate.ts';
+import { type AttemptDeps, hideEarly, payOwed, type Task, type TimerFate } from './timer-fate.ts';
 
 export interface DeliverDeps extends AttemptDeps, Egress {
   readonly router: Router;
@@ -60,10 +60,13 @@ export async function deliverBatch(
     tasks.push(task);
   }
 
-  const early = tasks.filter((task) => task.timer.notBeforeMs > run.startedAtMs);
-  const due = tasks.filter((task) => task.timer.notBeforeMs <= run.startedAtMs);
+  const owing = tasks.filter((task) => task.timer.owing === true);
+  const attempts = tasks.filter((task) => task.timer.owing !== true);
+  const early = attempts.filter((task) => task.timer.notBeforeMs > run.startedAtMs);
+  const due = attempts.filter((task) => task.timer.notBeforeMs <= run.startedAtMs);
   await Promise.all([
     eachOf(early, settle, (task) => hideEarly(deps, task)),
+    eachOf(owing, settle, (task) => payOwed(deps, task)),
     deliverDue(deps, run, due, settle),
   ]);
   deps.tlsResults.flush(deps.log);
@@ -88,7 +91,11 @@ async function deliverDue(
       case 'hops': {
         // Domains of one site share its sessions, unless they ask for different TLS.
         const { hops, tls, mxAuthenticated = false } = route;
-        const name = JSON.stringify([route.site, tls, mxAuthenticated]);
+        // An operator's order of hosts is the domain's own, and no other domain's.
+        const order = hops.some(({ source }) => source === 'routes')
+          ? hops.map(({ host, port }) => [host, port])
+          : [];
+        const name = JSON.stringify([route.site, tls, mxAuthenticated, order]);
         const fresh = { name: route.site, hops, tls, mxAuthenticated, tasks: [], findings: new Map() };
         const site = sites.get(name) ?? fresh;
         const findings = new Map([...site.findings, [domain, route]]);

@@ -14,6 +14,7 @@ import type { Verdict, XferHeader } from '../xfer/message.ts';
 import type { Delivery, DeliveryItem, ItemKey, OwedReport } from './delivery.ts';
 import { isDeliveryItem } from './delivery.ts';
 import type { FinishDeps } from './finish.ts';
+import { createGate } from './gate.ts';
 import { patienceUntil, pauseBeforeRetry } from './patience.ts';
 import { StoreError } from './ports.ts';
 import { receiveTransfer } from './receive.ts';
@@ -24,6 +25,12 @@ export const REPORT_CREDENTIAL = '_report';
 
 /** For all reports that a delivery owes: a store that is out of order keeps no dialogue waiting for longer. */
 const PAY_PATIENCE_MS = 5_000;
+/**
+ * Reports that are composed at once in this process: each holds its original several times over, up to 10 MiB of it,
+ * and a batch may bring a hundred.
+ */
+const COMPOSED_AT_ONCE = 4;
+const composing = createGate(COMPOSED_AT_ONCE);
 /** Tries to write that a report is paid; the next wake tries again. */
 const MARK_TRIES = 5;
 
@@ -36,6 +43,10 @@ export interface PayDeps extends FinishDeps {
 export async function payReports(deps: PayDeps, item: DeliveryItem): Promise<DeliveryItem> {
   const { reports } = deps;
   if (reports === undefined || item.delivery.owed.length === 0) return item;
+  return composing(() => pay(deps, reports, item));
+}
+
+async function pay(deps: PayDeps, reports: ReportSettings, item: DeliveryItem): Promise<DeliveryItem> {
   const untilMs = deps.clock.nowMs() + PAY_PATIENCE_MS;
   let current = item;
   try {

@@ -9,6 +9,7 @@ import { ownReply } from '../smtp/reply.ts';
 import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
 import { hopsFrom, type Opener, openAny, type SiteFailure } from './open-site.ts';
 import type { Peer } from './outcomes.ts';
+import { StoreError } from './ports.ts';
 import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
 
 export interface Egress extends Opener {
@@ -135,6 +136,8 @@ export async function runSite(
   };
 
   await Promise.all(Array.from({ length: Math.min(deps.sessionsPerSite, site.tasks.length) }, worker));
+  // Given back by a worker that got no session, when no other was left to take it.
+  late.push(...waiting.splice(0));
   // What did not start comes back at the rate at which the others went.
   const elapsedMs = Math.max(deps.clock.nowMs() - run.startedAtMs, 1_000);
   const spreadMs = startedCount === 0 ? deps.tempo.postponeMs : (late.length / startedCount) * elapsedMs;
@@ -193,7 +196,15 @@ function handOver(
   const begun = Promise.withResolvers<void>();
   const speak: Dialogue['speak'] = async (envelope, content, positions) => {
     if (run.signal.aborted) return 'unattempted';
-    const transaction = session.transact(envelope, content);
+    // Handed over ahead, it may be asked for minutes later: then it is too late for a reply to its final dot.
+    const timely = {
+      ...content,
+      open: async () => {
+        if (!mayFinish(deps, run, task)) throw new StoreError('not-applied', 'no time is left for its reply');
+        return content.open();
+      },
+    };
+    const transaction = session.transact(envelope, timely);
     begun.resolve();
     const result = await transaction;
     if (result.kind === 'unattempted') return 'unattempted';

@@ -84,7 +84,8 @@ function fit(value: string, form: StatusForm): string {
 
 /** RFC 5322 §2.1.1 advises so. */
 const LINE_CHARACTERS = 78;
-/** Below RFC 5322's 998 octets, even where each character takes four. */
+/** Below RFC 5322's 998 octets; the other, even where each character takes four. */
+const LONGEST_ASCII_WORD = 900;
 const LONGEST_WORD = 240;
 
 /** Lines of the value stay lines; long ones are broken before a space, and words without end by force. */
@@ -106,5 +107,7 @@ function folded(name: string, value: string): string {
 }
 
 function pieces(word: string): readonly string[] {
-  return word.length <= LONGEST_WORD ? [word] : (word.match(/.{1,240}/gu) ?? [word]);
+  const longest = /^[\x20-\x7e]*$/.test(word) ? LONGEST_ASCII_WORD : LONGEST_WORD;
+  if (word.length <= longest) return [word];
+  return word.match(new RegExp(`.{1,${longest}}`, 'gu')) ?? [word];
 }

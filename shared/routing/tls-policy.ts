@@ -33,7 +33,12 @@ export function withTlsPolicy(
       const looked = isAsked(settings) ? policies.policyFor(domain) : Promise.resolve<StsDecision>({});
       const outcome = await router.route(domain);
       if (outcome.kind !== 'hops') return outcome;
-      if (outcome.hops.some(isOwn)) return applied(domain, outcome, await looked);
+      if (outcome.hops.some(isOwn)) {
+        const found = applied(domain, outcome, await looked);
+        return found.kind === 'hops' && found.mxAuthenticated === true && trustsOthersMx(settings)
+          ? { ...found, mxAuthenticated: false }
+          : found;
+      }
       return { ...outcome, mxAuthenticated: areNamed(settings) };
     },
   };
@@ -47,6 +52,11 @@ function isAsked({ enableMtaSts, routes }: PolicySettings): boolean {
 /** The operator said which hosts, and left nothing to the MX records of any domain. */
 function areNamed({ routes }: PolicySettings): boolean {
   return routes.every(({ target }) => target.kind === 'host');
+}
+
+/** Some hosts come from the MX records of a domain that the operator named, which nothing authenticates. */
+function trustsOthersMx({ routes }: PolicySettings): boolean {
+  return routes.some(({ target }) => target.kind === 'mx-of');
 }
 
 type Hops = Extract<RouteOutcome, { kind: 'hops' }>;

@@ -27,20 +27,29 @@ export interface PeerFacts {
   readonly extensions: PeerExtensions;
   /** The session is encrypted and the peer's certificate proved its name. */
   readonly verifiedTls: boolean;
+  /** In clear, although TLS is offered: a handshake failed lately, and may not fail for ever. */
+  readonly tlsMayCome: boolean;
 }
 
 export function planTransaction(envelope: Envelope, sizeBytes: number, peer: PeerFacts): TransactionPlan {
-  const refuseAll = (reply: Reply): TransactionPlan => ({
-    decided: envelope.recipients.map(() => ({ kind: 'permanent', stage: 'mail', reply })),
+  const decideAll = (kind: 'permanent' | 'transient', reply: Reply): TransactionPlan => ({
+    decided: envelope.recipients.map(() => ({ kind, stage: 'mail', reply })),
     sender: envelope.sender,
     sizeBytes,
     is8Bit,
     spoken: [],
   });
+  const refuseAll = (reply: Reply) => decideAll('permanent', reply);
   const is8Bit = envelope.body === '8BITMIME';
   const { keywords, sizeLimitBytes } = peer.extensions;
 
   // RFC 8689 §4.2.1: the next host offers REQUIRETLS under verified TLS, or the message goes no further.
+  if (envelope.requireTls && peer.tlsMayCome) {
+    return decideAll(
+      'transient',
+      ownReply(451, '4.7.5', `REQUIRETLS is asked for and TLS with ${peer.host} failed lately`),
+    );
+  }
   if (envelope.requireTls && !(peer.verifiedTls && keywords.has('REQUIRETLS'))) {
     return refuseAll(ownReply(550, '5.7.30', `REQUIRETLS is asked for and ${peer.host} does not provide it`));
   }

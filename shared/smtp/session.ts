@@ -64,6 +64,11 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     host: target.host,
     extensions,
     verifiedTls: tls?.verified === true && target.mxAuthenticated,
+    tlsMayCome:
+      tls === undefined &&
+      target.mxAuthenticated &&
+      target.tls.mode === 'ifavailable' &&
+      keywords.has('STARTTLS'),
   };
   const conduct = createConduct(isPipelined, facts.note);
   const turns = createTurns(mayOverlap);

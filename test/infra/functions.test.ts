@@ -36,7 +36,11 @@ test('each function is told where mail lives and by which names to call us', () 
     TRACE_HOST: 'out.example.com',
     AUTHENTICATION: 'iam',
   });
-  assert.deepEqual(environmentOf('Deliver'), { ...everywhere, EHLO_HOSTNAME: 'out.example.com' });
+  assert.deepEqual(environmentOf('Deliver'), {
+    ...everywhere,
+    EHLO_HOSTNAME: 'out.example.com',
+    TRACE_HOST: 'out.example.com',
+  });
   assert.deepEqual(environmentOf('Release'), everywhere);
 });
 

@@ -3,14 +3,22 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { SMTP_TIMEOUTS } from '../../functions/deliver/egress.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
+import { deliverBatch } from '../../shared/queue/deliver.ts';
 import type { DeliveryItem } from '../../shared/queue/delivery.ts';
 import type { LeaseRequest } from '../../shared/queue/ports.ts';
 import { runSite } from '../../shared/queue/site-run.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
-import { timerFor } from '../../shared/queue/timer.ts';
+import { formatTimer, owingTimerFor, timerFor } from '../../shared/queue/timer.ts';
 import { createTlsResults } from '../../shared/records/tls-results.ts';
-import type { Hop } from '../../shared/routing/router.ts';
-import type { OpenOutcome, RecipientOutcome, SmtpSession, SmtpTarget } from '../../shared/smtp/client.ts';
+import type { Hop, Router } from '../../shared/routing/router.ts';
+import type {
+  OpenOutcome,
+  RecipientOutcome,
+  SmtpClient,
+  SmtpSession,
+  SmtpTarget,
+  TransactionResult,
+} from '../../shared/smtp/client.ts';
 import { NO_EXTENSIONS } from '../../shared/smtp/ehlo.ts';
 import { ownReply } from '../../shared/smtp/reply.ts';
 import { deliveryItem, NOW } from './queue-fixtures.ts';
@@ -38,6 +46,7 @@ function stage(
     itemIds.map((id) => [id, deliveryItem({}, { key: { credential: 'acme', id, chunk: 0 }, rev: 1 })]),
   );
   const opened: string[] = [];
+  const fates: string[] = [];
   let transactions = 0;
   const sessionTo = (target: SmtpTarget): SmtpSession => ({
     target,
@@ -106,7 +115,7 @@ function stage(
     leaseMarginMs: 60_000,
     resendReceiveCount: 500,
   };
-  const run = async (hops = HOPS, deliveriesPerSession = 2) => {
+  const run = async (hops = HOPS, deliveriesPerSession = 2, more: Partial<typeof deps> = {}) => {
     const tasks = [...items.values()].map((item) => ({
       timer: timerFor(item),
       receipt: 'r',
@@ -115,7 +124,7 @@ function stage(
     const signal = new AbortController().signal;
     const at = { startedAtMs: nowMs, deadlineMs: nowMs + 900_000, inFlight: 0, signal };
     await runSite(
-      { ...deps, deliveriesPerSession },
+      { ...deps, ...more, deliveriesPerSession },
       at,
       {
         name: 'site',
@@ -125,10 +134,22 @@ function stage(
         tasks,
         findings: new Map(),
       },
-      () => {},
+      (task) => void fates.push(task.timer.key.id),
     );
   };
-  return { run, opened, state: (id: string) => items.get(id)?.delivery };
+  const advance = (ms: number) => {
+    nowMs += ms;
+  };
+  return {
+    run,
+    deps,
+    items,
+    opened,
+    fates,
+    advance,
+    sessionTo,
+    state: (id: string) => items.get(id)?.delivery,
+  };
 }
 
 test('a first host that takes the connection and says nothing keeps no mail from the second', async () => {
@@ -213,4 +234,127 @@ test('the next delivery is leased while the one before it awaits its reply, neve
     ['m1', 'm2', 'm3', 'm4'].map((id) => site.state(id)?.state),
     ['finished', 'finished', 'finished', 'finished'],
   );
+});
+
+test('content handed over ahead and asked for too late for a reply to its final dot is not sent', async () => {
+  const story: string[] = [];
+  let before: Promise<unknown> = Promise.resolve();
+  const site = stage(['m1', 'm2'], () => delivered, NOW, {
+    // One behind the other, as on a session.
+    transact(envelope, content) {
+      const transaction = before.then(async (): Promise<TransactionResult> => {
+        await new Promise((resolve) => setImmediate(resolve));
+        try {
+          const source = await content.open();
+          story.push('content');
+          await source[Symbol.asyncIterator]().return?.();
+        } catch {
+          return { kind: 'unattempted', because: 'no content' };
+        }
+        // The reply to the final dot takes five minutes.
+        site.advance(300_000);
+        return { kind: 'settled', outcomes: envelope.recipients.map(() => delivered) };
+      });
+      before = transaction;
+      return transaction;
+    },
+  });
+  await site.run([...HOPS].reverse(), 10);
+  assert.equal(site.state('m1')?.state, 'finished');
+  assert.deepEqual([site.state('m2')?.state, site.state('m2')?.attempts], ['open', 0]);
+  assert.equal(site.state('m2')?.lease, undefined);
+  assert.deepEqual(story, ['content']);
+});
+
+test('mail whose worker gets no session while the other one is leaving gets a fate all the same', async () => {
+  const lastReply = Promise.withResolvers<void>();
+  const handedOver = Promise.withResolvers<void>();
+  let sent = 0;
+  let opens = 0;
+  const site = stage(['m1', 'm2', 'm3'], () => delivered, NOW, {
+    async transact(envelope) {
+      sent += 1;
+      if (sent === 2) {
+        handedOver.resolve();
+        await lastReply.promise;
+      }
+      return { kind: 'settled', outcomes: envelope.recipients.map(() => delivered) };
+    },
+  });
+  // The host takes one connection of ours, and refuses the second when the first has no more to do.
+  const smtp: SmtpClient = {
+    async open(target) {
+      opens += 1;
+      if (opens === 1) return { kind: 'opened', session: site.sessionTo(target) };
+      await handedOver.promise;
+      for (let turns = 0; turns < 20; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+      setImmediate(lastReply.resolve);
+      return { kind: 'failed', stage: 'greeting', reply: ownReply(421, '4.7.0', 'one connection at a time') };
+    },
+  };
+  await site.run(HOPS.slice(1), 10, { smtp, sessionsPerSite: 2 });
+  assert.deepEqual(site.fates.toSorted(), ['m1', 'm2', 'm3']);
+  assert.deepEqual(
+    ['m1', 'm2', 'm3'].map((id) => site.state(id)?.attempts),
+    [1, 0, 1],
+  );
+});
+
+test('a timer for reports alone is not routed and opens no session', async () => {
+  const site = stage(['m1'], () => delivered);
+  const item = deliveryItem({}, { key: { credential: 'acme', id: 'm1', chunk: 0 }, rev: 1 });
+  const owing: DeliveryItem = {
+    ...item,
+    delivery: {
+      ...item.delivery,
+      state: 'owing',
+      owed: [{ n: 1, kind: 'failure', atMs: NOW, recipients: [0] }],
+      lastOwed: 1,
+    },
+  };
+  site.items.set('m1', owing);
+  const body = formatTimer(owingTimerFor(owing, NOW));
+  const router: Router = { route: () => assert.fail('it was routed') };
+  const fates = await deliverBatch(
+    { ...site.deps, deliveriesPerSession: 2, router },
+    [{ messageId: 'one', receipt: 'r', body, receiveCount: 1 }],
+    { deadlineMs: NOW + 900_000, signal: new AbortController().signal },
+  );
+  assert.deepEqual([...fates], [['one', 'finished']]);
+  assert.deepEqual(site.opened, []);
+});
+
+test('domains whose routes the operator ordered differently share no session', async () => {
+  const site = stage(['m1', 'm2'], () => delivered);
+  for (const [id, domain] of [
+    ['m1', 'a.example'],
+    ['m2', 'b.example'],
+  ] as const) {
+    const item = deliveryItem({}, { key: { credential: 'acme', id, chunk: 0 }, rev: 1 });
+    site.items.set(id, {
+      ...item,
+      delivery: { ...item.delivery, facts: { ...item.delivery.facts, domain } },
+    });
+  }
+  const hop = (host: string): Hop => ({ host, address: '192.0.2.1', port: 25, source: 'routes' });
+  const [eu, us] = [hop('good-eu'), hop('good-us')];
+  const router: Router = {
+    route: async (domain) => ({
+      kind: 'hops',
+      site: 'smtp://good-(eu|us)',
+      hops: domain === 'a.example' ? [eu, us] : [us, eu],
+      tls: { mode: 'no', verify: false },
+    }),
+  };
+  const records = [...site.items.values()].map((item) => ({
+    messageId: item.key.id,
+    receipt: 'r',
+    body: formatTimer(timerFor(item)),
+    receiveCount: 1,
+  }));
+  await deliverBatch({ ...site.deps, deliveriesPerSession: 2, router }, records, {
+    deadlineMs: NOW + 900_000,
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual(site.opened.toSorted(), ['good-eu', 'good-us']);
 });

@@ -362,3 +362,14 @@ test('no line of a report is longer than SMTP takes, whatever a host said', asyn
       .every((line) => line.length <= 998),
   );
 });
+
+test('a long address stands whole on its line, in either form', async () => {
+  const address = `${'字'.repeat(21)}@${'例'.repeat(15)}.example`;
+  const { content } = await composed(report({ recipients: [{ ...REFUSED, address }] }));
+  const lines = content.toString('utf8').split('\r\n');
+  const line = lines.find(
+    (each) => each.startsWith(' utf-8; ') || each.startsWith('Final-Recipient: utf-8; '),
+  );
+  const unitext = [...'字'.repeat(21)].map(() => '\\x{5B57}').join('');
+  assert.ok(lines.some((each) => each.includes(`${unitext}@`)) || line?.includes(address), lines.join('\n'));
+});

@@ -281,3 +281,12 @@ function routed(outcome: RouteOutcome, decision: StsDecision): Promise<RouteOutc
     'example.net',
   );
 }
+
+test('hosts that the MX of a hub leads to are not vouched for by the policy of the domain beside it', async () => {
+  const settingsFor = () => ({ enableMtaSts: true, routes: [OWN_MX, HUB] });
+  const policies = { policyFor: async () => ENFORCE };
+  const router = withTlsPolicy({ route: async () => hops([MX1, RELAY]) }, policies, { settingsFor });
+  const outcome = await router.route('example.net');
+  assert.ok(outcome.kind === 'hops');
+  assert.deepEqual([outcome.mxAuthenticated, outcome.tls], [false, { mode: 'required', verify: true }]);
+});
