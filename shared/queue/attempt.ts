@@ -152,9 +152,11 @@ async function speak(
   const trace = Buffer.from(facts.trace, 'latin1');
   // The stream that proved the content to be there is read first; a second opening gets another.
   let opened: Readable | undefined = stream;
+  let isOver = false;
   const content: SmtpContent = {
     sizeBytes: trace.length + facts.sizeBytes,
     open: async () => {
+      if (isOver) throw new StoreError('not-applied', 'the attempt is over');
       const source = {
         trace,
         place,
@@ -169,6 +171,7 @@ async function speak(
   try {
     attempt = await dialogue.speak(envelopeOf(leased, positions), content, positions);
   } finally {
+    isOver = true;
     stream.destroy();
   }
   if (attempt === 'unattempted') return giveBack(deps, run, task, leased);

@@ -16,6 +16,13 @@ export interface StsPolicy {
   readonly lines: readonly string[];
 }
 
+/** By hand: an expression that is anchored at the end alone takes the square of a stranger's blanks. */
+function withoutBlanksBehind(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === ' ' || line[end - 1] === '\t') end -= 1;
+  return line.slice(0, end);
+}
+
 export type ParsedPolicy =
   | { readonly kind: 'policy'; readonly policy: StsPolicy }
   | { readonly kind: 'invalid'; readonly because: string };
@@ -25,7 +32,7 @@ export function parseStsPolicy(text: string): ParsedPolicy {
   const first = new Map<string, string>();
   const mx: string[] = [];
   const lines: string[] = [];
-  for (const line of text.split(/\r?\n/).map((each) => each.replace(/[ \t]+$/, ''))) {
+  for (const line of text.split(/\r?\n/).map(withoutBlanksBehind)) {
     if (line === '') continue;
     const [, name = '', value = ''] = FIELD.exec(line) ?? [];
     if (name === '') return invalid(`line "${clipped(line)}"`);

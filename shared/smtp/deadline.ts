@@ -14,6 +14,7 @@ export function createDeadline(onExpired: () => void): Deadline {
   let dueAt = Number.POSITIVE_INFINITY;
   let ringsAt = Number.POSITIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
 
   function set(at: number, now: number): void {
     clearTimeout(timer);
@@ -34,6 +35,7 @@ export function createDeadline(onExpired: () => void): Deadline {
 
   return {
     allow(ms) {
+      if (isStopped) return;
       const now = performance.now();
       dueAt = now + ms;
       if (dueAt < ringsAt) set(dueAt, now);
@@ -42,6 +44,7 @@ export function createDeadline(onExpired: () => void): Deadline {
       dueAt = Number.POSITIVE_INFINITY;
     },
     stop() {
+      isStopped = true;
       dueAt = Number.POSITIVE_INFINITY;
       clearTimeout(timer);
     },

@@ -42,6 +42,8 @@ export interface Exchange {
   readonly isClean: boolean;
   /** The peer does not know what MAIL, RCPT or DATA is about here: its fault or ours, but not the message's. */
   readonly isOutOfSequence: boolean;
+  /** DATA of a group was refused behind accepted recipients: right only when the peer's count is ours. */
+  readonly needsProof: boolean;
   /** The peer does not know a command that left in a group. */
   readonly hasUnknownCommand: boolean;
   /** Positions among the recipients that a next transaction may name again. */
@@ -153,6 +155,9 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
     get isOutOfSequence() {
       const mail = said('mail');
       return mail !== undefined && isAboutSequence(mail.reply);
+    },
+    get needsProof() {
+      return isPipelined && awaited === 'data' && accepted > 0;
     },
     get hasUnknownCommand() {
       return isPipelined && replies.some(({ reply }) => reply.code === 500 || reply.code === 502);

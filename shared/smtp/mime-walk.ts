@@ -79,7 +79,9 @@ export function createMimeWalk(visitor: MimeVisitor): { push(piece: Uint8Array):
 
   function boundaryAt(line: Buffer): { depth: number; isLast: boolean } | undefined {
     if (line[0] !== DASH || line[1] !== DASH || multiparts.length === 0) return undefined;
-    const text = line.toString('latin1').replace(/[ \t\r\n]+$/, '');
+    let end = line.length;
+    while (BLANKS.has(line[end - 1] ?? 0)) end -= 1;
+    const text = line.toString('latin1', 0, end);
     for (let depth = multiparts.length - 1; depth >= 0; depth--) {
       const delimiter = `--${multiparts[depth]?.boundary}`;
       if (text === delimiter || text === `${delimiter}--`) return { depth, isLast: text !== delimiter };
@@ -131,6 +133,7 @@ export function createMimeWalk(visitor: MimeVisitor): { push(piece: Uint8Array):
 }
 
 const LF = 0x0a;
+const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0d, 0x0a]);
 const DASH = 0x2d;
 
 function read(header: readonly Buffer[], ordinal: number, parents: readonly Entity[]): Entity {

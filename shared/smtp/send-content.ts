@@ -76,7 +76,7 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
         wake = resolve;
         socket.once('drain', resolve);
       });
-      progress.moved();
+      if (!isStopped) progress.moved();
     }
   }
 
@@ -114,8 +114,9 @@ export function sendContent(content: SmtpContent, socket: Writable, progress: Co
   }
 
   function close(): void {
-    if (source instanceof Readable) source.destroy();
-    else void Promise.resolve(iterator?.return?.()).catch(() => {});
+    // It may fail as it is closed, with nobody left to hear of it.
+    if (source instanceof Readable) source.on('error', () => {}).destroy();
+    else void (async () => await iterator?.return?.())().catch(() => {});
   }
 
   send().catch((cause: unknown) => {

@@ -84,12 +84,17 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   let endedWith: Reply | undefined;
   let silent = (stage: Stage): Reply => silence('connection lost', stage);
   let onQuit = (): void => {};
+  let quitting: Promise<void> | undefined;
+  const over = Promise.withResolvers<void>();
 
   async function transact(envelope: Envelope, content: SmtpContent): Promise<TransactionResult> {
     if (envelope.body === '7BIT' || keywords.has('8BITMIME')) return await handOver(envelope, content);
     if (turns.areTaken) throw new Error(BUSY);
     turns.take();
-    const fit = await fitToPeer(envelope, content, target.host, facts.eightBit);
+    const fit = await Promise.race([
+      fitToPeer(envelope, content, target.host, facts.eightBit),
+      over.promise.then(() => ({ kind: 'fits', envelope, content }) as const),
+    ]);
     turns.giveBack();
     return fit.kind === 'fits' ? await handOver(fit.envelope, fit.content) : fit;
   }
@@ -241,7 +246,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       if (!goesOn) job.settle();
       attend();
     } else if (goesOn) reset();
-    else if (isPipelined) {
+    else if (isPipelined && !exchange.needsProof) {
       job.settle();
       reset();
     } else {
@@ -260,12 +265,21 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
   function afterReset(reply: Reply): void {
     // What its transaction now holds is unknown: nothing may be added to it.
     if (reply.code >= 300) {
+      distrustUntold();
       end(reply);
       return;
     }
     owed.shift();
     tellUntold();
     attend();
+  }
+
+  /** The reply to DATA may have been that to a recipient. */
+  function distrustUntold(): void {
+    if (untold?.exchange.needsProof !== true) return;
+    conduct.misbehaved(false);
+    untold.exchange.distrust();
+    untold.record(silent);
   }
 
   function tellUntold(): void {
@@ -295,6 +309,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     if (reply.code !== 421) {
       if (handedOver > 0) conduct.misbehaved(false);
       if (head !== undefined && !isCourtesy(head)) head.exchange.distrust();
+      distrustUntold();
     }
     end(why);
   }
@@ -325,6 +340,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       if (!isCourtesy(job)) job.sessionEnded(formatReply(reply), silent, job === first);
     }
     onQuit();
+    over.resolve();
     turns.end();
   }
 
@@ -340,12 +356,13 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     transact,
     async quit() {
       if (endedWith === undefined && turns.underWay === 0) {
-        owed.push({ verb: 'QUIT', saidAt: wire.turn });
-        wire.allow(timeouts.quitMs);
-        say(QUIT);
-        await new Promise<void>((resolve) => {
+        quitting ??= new Promise<void>((resolve) => {
           onQuit = resolve;
+          owed.push({ verb: 'QUIT', saidAt: wire.turn });
+          wire.allow(timeouts.quitMs);
+          say(QUIT);
         });
+        await quitting;
       }
       end(LEFT);
       await conduct.noted();

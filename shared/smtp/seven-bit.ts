@@ -49,6 +49,8 @@ async function survey(content: SmtpContent): Promise<ReadonlyMap<number, Coding>
   const walk = createMimeWalk({
     header(entity) {
       if (entity.header.some(is8Bit)) throw new MimeError('a header holds 8-bit octets');
+      // Its header is signed as well; what is 7-bit may be called 8-bit.
+      if (isSigned(entity)) return;
       if (entity.encoding === '8bit' || (entity.kind === 'container' && entity.encoding === 'binary')) {
         codings.set(entity.ordinal, '7bit');
       }
@@ -66,11 +68,14 @@ async function survey(content: SmtpContent): Promise<ReadonlyMap<number, Coding>
   return codings;
 }
 
-function codingOf({ type, encoding, parents }: Entity): Coding {
+function isSigned({ parents }: Entity): boolean {
+  return parents.some(({ type }) => type === 'multipart/signed' || type === 'multipart/encrypted');
+}
+
+function codingOf(entity: Entity): Coding {
+  const { type, encoding } = entity;
   if (!IDENTITIES.has(encoding)) throw new MimeError(`a part in ${encoding} holds 8-bit octets`);
-  if (parents.some((parent) => parent.type === 'multipart/signed' || parent.type === 'multipart/encrypted')) {
-    throw new MimeError('a signed part holds 8-bit octets');
-  }
+  if (isSigned(entity)) throw new MimeError('a signed part holds 8-bit octets');
   // Of the messages within messages that are no containers, only this one may be encoded (RFC 6532 §3.7).
   if (type.startsWith('multipart/') || (type.startsWith('message/') && type !== 'message/global')) {
     throw new MimeError(`a part of type ${type} holds 8-bit octets`);

@@ -261,3 +261,18 @@ function decodeQuotedPrintable(text: string): Buffer {
     'latin1',
   );
 }
+
+test('a line of a megabyte of blanks behind two dashes costs no more than any other', async () => {
+  const lines = [
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed; boundary=b',
+    '',
+    '--b',
+    '',
+    'größer',
+    `--${' '.repeat(1_000_000)}x`,
+    '--b--',
+    '',
+  ];
+  assert.match(await converted(lines, 50_000), /gr=C3=B6=C3=9Fer/);
+});
