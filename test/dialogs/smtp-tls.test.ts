@@ -2,6 +2,8 @@
 // unless it is configured to be one.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
 import type { SmtpTarget } from '../../shared/smtp/client.ts';
@@ -290,4 +292,36 @@ test('destroying a session under TLS closes the connection', async () => {
   session.destroy();
   assert.equal(session.usable, false);
   await peer.played();
+});
+
+test('a host is called by its name in the handshake, and an address literal by none', async () => {
+  const named: unknown[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 mx.example.net\r\n');
+    socket.on('data', (octets) => {
+      const line = octets.toString();
+      if (line.startsWith('EHLO')) socket.write('250-mx.example.net\r\n250 STARTTLS\r\n');
+      if (!line.startsWith('STARTTLS')) return;
+      socket.removeAllListeners('data');
+      socket.write('220 Go ahead\r\n');
+      const secured = new tls.TLSSocket(socket, { isServer: true, ...SELF_SIGNED });
+      secured.on('error', () => {});
+      secured.on('data', (said) => {
+        named.push(Reflect.get(secured, 'servername'));
+        secured.write(said.toString().startsWith('EHLO') ? '250 mx.example.net\r\n' : '221 Bye\r\n');
+      });
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  for (const host of ['mx.example.net', '127.0.0.1']) {
+    const client = createSmtpClient({ memory: createPeerMemory({ nowMs: () => 0 }) });
+    const outcome = await client.open(target(address.port, { host, tls: TLS.required }));
+    assert.equal(outcome.kind, 'opened');
+    if (outcome.kind === 'opened') outcome.session.destroy();
+  }
+  server.close();
+  assert.deepEqual(named, ['mx.example.net', false]);
 });

@@ -324,37 +324,42 @@ test('a timer for reports alone is not routed and opens no session', async () =>
   assert.deepEqual(site.opened, []);
 });
 
-test('domains whose routes the operator ordered differently share no session', async () => {
-  const site = stage(['m1', 'm2'], () => delivered);
+/** What `opened` is after a batch with one message for each of two domains, routed so. */
+async function openedFor(route: (domain: string) => readonly Hop[], site = 'mx.example.net') {
+  const place = stage(['m1', 'm2'], () => delivered);
   for (const [id, domain] of [
     ['m1', 'a.example'],
     ['m2', 'b.example'],
   ] as const) {
     const item = deliveryItem({}, { key: { credential: 'acme', id, chunk: 0 }, rev: 1 });
-    site.items.set(id, {
-      ...item,
-      delivery: { ...item.delivery, facts: { ...item.delivery.facts, domain } },
-    });
+    const facts = { ...item.delivery.facts, domain };
+    place.items.set(id, { ...item, delivery: { ...item.delivery, facts } });
   }
-  const hop = (host: string): Hop => ({ host, address: '192.0.2.1', port: 25, source: 'routes' });
-  const [eu, us] = [hop('good-eu'), hop('good-us')];
-  const router: Router = {
-    route: async (domain) => ({
-      kind: 'hops',
-      site: 'smtp://good-(eu|us)',
-      hops: domain === 'a.example' ? [eu, us] : [us, eu],
-      tls: { mode: 'no', verify: false },
-    }),
-  };
-  const records = [...site.items.values()].map((item) => ({
+  const tls = { mode: 'no', verify: false } as const;
+  const router: Router = { route: async (domain) => ({ kind: 'hops', site, hops: route(domain), tls }) };
+  const records = [...place.items.values()].map((item) => ({
     messageId: item.key.id,
     receipt: 'r',
     body: formatTimer(timerFor(item)),
     receiveCount: 1,
   }));
-  await deliverBatch({ ...site.deps, deliveriesPerSession: 2, router }, records, {
-    deadlineMs: NOW + 900_000,
-    signal: new AbortController().signal,
-  });
-  assert.deepEqual(site.opened.toSorted(), ['good-eu', 'good-us']);
+  const invocation = { deadlineMs: NOW + 900_000, signal: new AbortController().signal };
+  await deliverBatch({ ...place.deps, deliveriesPerSession: 2, router }, records, invocation);
+  assert.deepEqual(
+    ['m1', 'm2'].map((id) => place.state(id)?.state),
+    ['finished', 'finished'],
+  );
+  return place.opened.toSorted();
+}
+
+test('domains with the same hosts share a session', async () => {
+  const hop: Hop = { host: 'good.example.net', address: '192.0.2.2', port: 25, source: 'mx' };
+  assert.deepEqual(await openedFor(() => [hop]), ['good.example.net']);
+});
+
+test('domains whose routes the operator ordered differently share no session', async () => {
+  const hop = (host: string): Hop => ({ host, address: '192.0.2.1', port: 25, source: 'routes' });
+  const [eu, us] = [hop('good-eu'), hop('good-us')];
+  const route = (domain: string) => (domain === 'a.example' ? [eu, us] : [us, eu]);
+  assert.deepEqual(await openedFor(route, 'smtp://good-(eu|us)'), ['good-eu', 'good-us']);
 });
