@@ -51,7 +51,7 @@ export interface OriginalPart {
 export function originalPart(octets: Buffer, returned: 'full' | 'headers', smtputf8: boolean): OriginalPart {
   const header = headerOf(octets);
   const wholeHeader = shapeOf(header);
-  // Mail of SMTPUTF8 has types of its own, as far as its header needs them (RFC 6532 §3.7, RFC 6533 §5).
+  // Mail of SMTPUTF8 has types of its own, as far as its header needs them (RFC 6532 §3.7, RFC 6533 §4).
   const global = smtputf8 && wholeHeader.has8bit && isUtf8(header);
   const whole = shapeOf(octets);
   if (returned === 'full' && whole.fits) {
@@ -62,7 +62,9 @@ export function originalPart(octets: Buffer, returned: 'full' | 'headers', smtpu
       octets,
     };
   }
-  const encoding = !wholeHeader.fits ? 'quoted-printable' : wholeHeader.has8bit ? '8bit' : '7bit';
+  // So that the report goes to every host: nobody is told when a report itself is refused.
+  const isEncoded = !wholeHeader.fits || (wholeHeader.has8bit && !global);
+  const encoding = isEncoded ? 'quoted-printable' : wholeHeader.has8bit ? '8bit' : '7bit';
   return {
     returned: 'headers',
     contentType: global ? 'message/global-headers' : 'text/rfc822-headers',

@@ -318,6 +318,13 @@ test('a header with NUL, long lines or no end is returned in an encoding that ca
   assert.equal(String(enclosed).trimEnd(), `Subject: a\0b\r\nX-Long: ${'x'.repeat(1_200)}`);
 });
 
+test('an 8-bit header comes back in 7 bits, so that every host takes the report', async () => {
+  const octets = Buffer.from('Subject: gr\xfc\xdfe\r\n\r\n', 'latin1');
+  const { content, envelope } = await composed(report(), 'headers', octets);
+  assert.ok(content.includes('Subject: gr=FC=DFe\r\n'));
+  assert.equal(envelope.body, '7BIT');
+});
+
 test('a message whose content is gone is reported without it', async () => {
   const { content } = await composeReport(report(), SETTINGS, 'full', undefined);
   const { parts, text } = (await READERS['postal-mime']?.(content)) ?? { parts: [], text: '' };
