@@ -9,6 +9,7 @@ import { ownReply, type Reply } from '../smtp/reply.ts';
 import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
 import { logAttempt, logDelayed, logEndings, logUntold, writeSettled } from './finish.ts';
 import type { Attempt } from './outcomes.ts';
+import { withOwed } from './owed-reports.ts';
 import { guardAtMs } from './parking.ts';
 import { payReports } from './pay-reports.ts';
 import { StoreError } from './ports.ts';
@@ -76,8 +77,16 @@ export async function expireDelivery(
   });
 }
 
-/** Puts a task off without an attempt: our own limits, the invocation's end, DNS that does not answer. */
-export async function postpone(deps: AttemptDeps, task: Task, waitMs: number): Promise<TimerFate> {
+/**
+ * Puts a task off without an attempt: our own limits, the invocation's end, DNS that does not answer. The sender hears
+ * of a delay by an `obstacle` as of any other.
+ */
+export async function postpone(
+  deps: AttemptDeps,
+  task: Task,
+  waitMs: number,
+  obstacle?: Reply,
+): Promise<TimerFate> {
   return guarded(deps, task, async () => {
     const { item: found, commit } = await readForWake(deps, task);
     const nowMs = deps.clock.nowMs();
@@ -86,7 +95,7 @@ export async function postpone(deps: AttemptDeps, task: Task, waitMs: number): P
       return follow(deps, task, found, advice);
     }
     // What an earlier attempt left owed waits for no later one.
-    const item = await payReports(deps, found);
+    const item = await payReports(deps, await oweDelay(deps, found, nowMs, obstacle));
     const { expiresAtMs } = item.delivery.facts;
     const wishedMs = Math.ceil(nowMs + waitMs);
     const untilMs = nowMs < expiresAtMs ? Math.min(wishedMs, expiresAtMs) : wishedMs;
@@ -98,6 +107,22 @@ export async function postpone(deps: AttemptDeps, task: Task, waitMs: number): P
     }
     return waitUntil(deps, task, untilMs, item);
   });
+}
+
+async function oweDelay(
+  deps: AttemptDeps,
+  item: DeliveryItem,
+  atMs: number,
+  obstacle: Reply | undefined,
+): Promise<DeliveryItem> {
+  if (obstacle === undefined) return item;
+  const { delivery } = item;
+  const deferred = new Map(positionsOpen(delivery.recipients).map((position) => [position, obstacle]));
+  const news = { atMs, recipients: delivery.recipients, ended: [], deferred, takesDsn: undefined };
+  const owing = withOwed(delivery, news, deps.reports);
+  if (owing.lastOwed === delivery.lastOwed) return item;
+  const after = revised(item, owing);
+  return (await deps.ledger.write(after)) ? after : item;
 }
 
 async function lease(deps: AttemptDeps, run: Run, task: Task): Promise<DeliveryItem | undefined> {

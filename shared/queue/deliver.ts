@@ -136,7 +136,7 @@ function putOff(deps: DeliverDeps, run: SiteRun, task: Task, reply: Reply): Prom
     const text = `delivery time expired; the last obstacle was: ${reply.text}`;
     return expireDelivery(deps, run, task, ownReply(450, '4.4.7', text));
   }
-  return postpone(deps, task, deps.tempo.postponeMs * (1 + deps.random.fraction()));
+  return postpone(deps, task, deps.tempo.postponeMs * (1 + deps.random.fraction()), reply);
 }
 
 async function inFlight(deps: DeliverDeps): Promise<number> {

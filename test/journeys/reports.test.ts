@@ -250,3 +250,18 @@ test('who asks for news of success hears that a host took the mail which tells n
   );
   for (const id of ['relayed', 'passed-on']) assert.equal((await delivery(world, id)).state, 'finished');
 });
+
+test('a delay is reported as well where DNS is what delays', async () => {
+  await using world = await startWorld({ random: steady() });
+  await world.post(message('no-dns', [{ address: 'you@dns-fails.test', notify: ['DELAY', 'FAILURE'] }]));
+  await world.deliver();
+  assert.deepEqual(reportsTo(world), []);
+  world.clock.advance(HOUR + MINUTE);
+  await world.deliver();
+  const { recipients } = await onlyReport(world);
+  assert.deepEqual(
+    recipients.map(({ action, 'diagnostic-code': code }) => [action, code]),
+    [['delayed', 'x-delay-xfer; 451 4.4.3 DNS did not answer for the MX of dns-fails.test: ESERVFAIL']],
+  );
+  assert.equal((await delivery(world, 'no-dns')).attempts, 0);
+});
