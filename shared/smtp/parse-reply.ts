@@ -39,6 +39,7 @@ function linesOf(reply: string | readonly string[]): string[] {
   const lines = (typeof reply === 'string' ? reply.split('\n') : reply).map((line) =>
     line.replace(/\r$/, ''),
   );
-  if (lines.length > 1 && lines.at(-1) === '') lines.pop();
+  // Only a text has an end of its last line: an empty line among the lines of a reply is none of it.
+  if (typeof reply === 'string' && lines.length > 1 && lines.at(-1) === '') lines.pop();
   return lines;
 }

@@ -188,3 +188,8 @@ test('503 to a command is about the session and bounces nobody; after the conten
   assert.equal(classify('rcpt', reply).kind, 'transient');
   assert.equal(classify('final', reply).kind, 'permanent');
 });
+
+test('a reply of several lines that an empty line ends is not understood, and nothing follows from it', () => {
+  assert.equal(readReply(['250-one', '250-two', '']), undefined);
+  assert.deepEqual(readReply('250-one\r\n250 two\r\n'), { code: 250, text: 'one\ntwo' });
+});
