@@ -66,7 +66,7 @@ export interface EgressSettings {
   /** Where policies of MTA-STS are fetched; HTTPS's port and the platform's authorities when absent. */
   readonly policyHosts?: { readonly port: number; readonly ca: string };
   readonly timeouts?: SmtpTimeouts;
-  /** At once, from one invocation; 5 when absent. */
+  /** At once, from one invocation; 5 when absent, or Max_Outbound_Connections where that is fewer. */
   readonly sessionsPerSite?: number;
 }
 
@@ -129,7 +129,7 @@ export function createEgress(
     }),
     ehloName,
     timeouts: settings.timeouts ?? smtpTimeouts(common),
-    sessionsPerSite: settings.sessionsPerSite ?? SESSIONS_PER_SITE,
+    sessionsPerSite: settings.sessionsPerSite ?? Math.min(SESSIONS_PER_SITE, common.maxOutboundConnections),
     tlsResults: createTlsResults(),
     deliveriesPerSession:
       common.maxDeliveriesPerConnection === 0 ? Infinity : common.maxDeliveriesPerConnection,
