@@ -2,7 +2,7 @@
 // records where it has them.
 
 import type { Reply } from '../shared/smtp/reply.ts';
-import type { Mode } from './targets.ts';
+import type { Mode } from './routing/targets.ts';
 
 /** How the hand-over of one message ended. */
 export type Ending =

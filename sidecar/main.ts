@@ -7,7 +7,7 @@ import { formatListen, type ListenAddress, parseListen } from '../shared/config/
 import { formatXferRoute } from '../shared/config/routes.ts';
 import { readConfigurationFiles } from '../shared/files/configuration-files.ts';
 import type { SidecarRecord } from './log.ts';
-import type { AwsCredentials } from './signature.ts';
+import type { AwsCredentials } from './push/signature.ts';
 import { checkSidecar, type Sidecar, SidecarStartError, startSidecar } from './start.ts';
 
 const USAGE = `Usage: node sidecar/main.ts --config FILE [FILE…] [--listen ADDRESS:PORT…]

@@ -10,15 +10,15 @@ import { formatListen, type ListenAddress, listenAddresses, narrowedText } from 
 import type { Network } from '../shared/config/networks.ts';
 import { OPTIONS } from '../shared/config/options.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { MemoryBudget } from './intake/memory-budget.ts';
+import { createReception } from './intake/reception.ts';
 import { type Log, logTo, type SidecarRecord } from './log.ts';
-import { MemoryBudget } from './memory-budget.ts';
-import { Outbox } from './outbox.ts';
-import { createReceiverClient } from './receiver-client.ts';
-import { createReception } from './reception.ts';
-import { RouteHealth } from './route-health.ts';
-import { type AwsCredentials, createSigner, regionOf } from './signature.ts';
+import { Outbox } from './push/outbox.ts';
+import { createReceiverClient } from './push/receiver-client.ts';
+import { RouteHealth } from './push/route-health.ts';
+import { type AwsCredentials, createSigner, regionOf } from './push/signature.ts';
+import { readTargets, type Targets } from './routing/targets.ts';
 import { listenSmtp, type SmtpListener } from './smtp/listener.ts';
-import { readTargets, type Targets } from './targets.ts';
 
 export interface SidecarLimits {
   /** Content held at once; past it the listener answers 452. */
@@ -106,7 +106,13 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   };
   try {
     for (const place of places) {
-      const listener = await listenSmtp({ ...limits, ...place, reception, memory });
+      const listener = await listenSmtp({
+        ...limits,
+        ...place,
+        reception,
+        memory,
+        terms: { protocol: 'smtp', attemptFirst: false },
+      });
       listeners.push(listener);
       announce(log, listener);
     }

@@ -9,7 +9,7 @@ export type Scope = 'global' | 'domain' | 'binding' | 'binding-domain' | 'listen
 export interface Option<T> {
   readonly name: string;
   readonly type: ValueType<T>;
-  readonly unit?: 'seconds' | 'milliseconds' | 'connections' | 'messages';
+  readonly unit?: 'seconds' | 'milliseconds' | 'connections' | 'messages' | 'bytes';
   /** What holds when nothing is written; undefined where there is nothing to assume. */
   readonly default: T;
   readonly scopes: readonly Scope[];
@@ -23,7 +23,7 @@ export interface Option<T> {
   /** The value is never shown. */
   readonly secret?: true;
   /** The value is the path of a file, which a relative path seeks beside the file that names it. */
-  readonly file?: 'certificates' | 'rules';
+  readonly file?: 'certificates' | 'key' | 'rules' | 'users';
 }
 
 export function option<T>(row: Option<T>): Option<T> {

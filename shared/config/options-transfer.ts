@@ -116,16 +116,6 @@ export const TRANSFER_OPTIONS = {
     side: 'sending',
     deviation: 'Part of derived ids; the host name by default. Two sidecars that serve one MTA share it.',
   }),
-  Attempt_First: option({
-    name: 'Attempt_First',
-    type: flag,
-    default: false,
-    scopes: ['global', 'listener'],
-    side: 'sending',
-    deviation: 'Whether the sidecar tries SMTP itself before it hands over.',
-    withoutEffect:
-      'the sidecar does not attempt deliveries itself yet: what arrives has been attempted by its MTA',
-  }),
   Teleport_Enabled: option({
     name: 'Teleport_Enabled',
     type: flag,

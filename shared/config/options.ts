@@ -4,11 +4,12 @@
 
 import { type Option, option } from './option.ts';
 import { DELIVERY_OPTIONS } from './options-delivery.ts';
+import { LISTENER_OPTIONS } from './options-listeners.ts';
 import { REPORT_OPTIONS } from './options-reports.ts';
 import { RETRY_OPTIONS } from './options-retry.ts';
 import { TLS_OPTIONS } from './options-tls.ts';
 import { TRANSFER_OPTIONS } from './options-transfer.ts';
-import { anyText, networks } from './value-types.ts';
+import { anyText } from './value-types.ts';
 
 export type { Option, Scope } from './option.ts';
 
@@ -18,17 +19,7 @@ export const OPTIONS = {
   ...DELIVERY_OPTIONS,
   ...TLS_OPTIONS,
   ...REPORT_OPTIONS,
-
-  // Who may hand mail over.
-  Relay_Hosts: option({
-    name: 'Relay_Hosts',
-    type: networks,
-    default: [],
-    scopes: ['global', 'listener'],
-    side: 'both',
-    momentum: 'The networks that may relay through this machine.',
-    deviation: 'A listener outside the loopback interface does not start without it.',
-  }),
+  ...LISTENER_OPTIONS,
 
   // Scripts.
   source: option<string | undefined>({

@@ -1,6 +1,7 @@
 // What an option's value may be: each type reads a written value into a typed one, or says what it should be.
 
 import { parseMailbox } from '../message/address.ts';
+import { type ListenAddress, parseListen } from './listen.ts';
 import { type Network, parseNetwork } from './networks.ts';
 import { parseRoute, type Route } from './routes.ts';
 import type { Scalar, Value } from './syntax.ts';
@@ -97,6 +98,12 @@ export const anyText: ValueType<string> = fromText('a text', (text) => text);
 /** Where a file is; whoever reads files finds it beside the file that names it, when it is relative. */
 export const filePath: ValueType<string> = fromText('the path of a file', (text) =>
   text === '' || text.includes('\0') ? undefined : text,
+);
+
+/** One address and port, as a listener's. */
+export const listenAddress: ValueType<ListenAddress | undefined> = fromText(
+  'an address and port like "127.0.0.1:9325"',
+  parseListen,
 );
 
 /** An address without angle brackets and without a display name. */

@@ -9,7 +9,9 @@ import { needsSmtpUtf8 } from '../../shared/message/address.ts';
 import type { Envelope, Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import { MAX_RECIPIENTS } from '../../shared/xfer/limits.ts';
-import type { MemoryBudget } from '../memory-budget.ts';
+import { ContentWriter } from '../intake/content.ts';
+import type { MemoryBudget } from '../intake/memory-budget.ts';
+import type { Client, Reception, Terms, Transaction } from '../intake/submission.ts';
 import {
   type Command,
   parseCommand,
@@ -21,41 +23,10 @@ import {
 import { ContentReader } from './content-reader.ts';
 import { replyLines } from './reply-lines.ts';
 
-/** Who the client is, as far as it said. */
-export interface Client {
-  readonly address: string;
-  /** What it said in EHLO or HELO. */
-  readonly name: string;
-  /** XFORWARD's attributes, by upper-case name. */
-  readonly forwarded: ReadonlyMap<string, string>;
-}
-
-export interface Submission {
-  readonly client: Client;
-  readonly envelope: Envelope;
-  /** The content as received, in pieces. */
-  readonly content: readonly Buffer[];
-  readonly sizeBytes: number;
-}
-
-/** One transaction's decisions. */
-export interface Transaction {
-  /** Undefined accepts the recipient. */
-  recipient(recipient: Recipient): Reply | undefined;
-  /** Before the content is asked for; undefined lets it come. */
-  data(): Reply | undefined;
-  /** The reply to the final dot; `gone` aborts when the client left before it. Must not reject. */
-  submit(submission: Submission, gone: AbortSignal): Promise<Reply>;
-}
-
-export interface Reception {
-  /** At MAIL; a reply refuses. */
-  begin(): Transaction | Reply;
-}
-
 export interface SessionOptions {
   readonly hostName: string;
   readonly reception: Reception;
+  readonly terms: Terms;
   readonly memory: MemoryBudget;
   /** RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. */
   readonly idleTimeoutMs: number;
@@ -75,11 +46,9 @@ interface Mail {
   readonly recipients: Map<string, Recipient>;
 }
 
-interface Content {
+interface Incoming {
   readonly reader: ContentReader;
-  pieces: Buffer[];
-  sizeBytes: number;
-  overflowed: boolean;
+  readonly writer: ContentWriter;
 }
 
 export class SmtpSession {
@@ -91,7 +60,7 @@ export class SmtpSession {
   #mail: Mail | undefined;
   /** What the last MAIL heard, until RSET, EHLO or a MAIL that is accepted. */
   #mailRefusal: Reply | undefined;
-  #content: Content | undefined;
+  #content: Incoming | undefined;
   #awaiting: AbortController | undefined;
   #closing = false;
   #ended = false;
@@ -217,7 +186,7 @@ export class SmtpSession {
     const parsed = parseMail(command);
     if (!parsed.ok) return parsed.reply;
     if (!this.#options.memory.fits(parsed.value.declaredBytes)) return NO_MEMORY;
-    const begun = this.#options.reception.begin();
+    const begun = this.#options.reception.begin(this.#options.terms);
     if ('code' in begun) return begun;
     return { envelope: parsed.value.envelope, transaction: begun, recipients: new Map() };
   }
@@ -253,44 +222,27 @@ export class SmtpSession {
     if (this.#mail.recipients.size === 0) return ownReply(451, '4.5.1', 'no recipient was accepted');
     const refusal = this.#mail.transaction.data();
     if (refusal !== undefined) return refusal;
-    this.#content = { reader: new ContentReader(), pieces: [], sizeBytes: 0, overflowed: false };
+    this.#content = { reader: new ContentReader(), writer: new ContentWriter(this.#options.memory) };
     return { code: 354, text: 'go on; end with a line that holds one dot' };
   }
 
-  #readContent(content: Content): void {
+  #readContent({ reader, writer }: Incoming): void {
     const input = this.#joinInput();
-    const { pieces, rest } = content.reader.push(input);
+    const { pieces, rest } = reader.push(input);
     this.#setInput(rest ?? EMPTY);
-    for (const piece of pieces) this.#hold(content, piece);
+    for (const piece of pieces) writer.write(piece);
     if (rest === undefined) return;
     this.#content = undefined;
-    if (content.overflowed) {
+    if (writer.failed) {
       this.#mail = undefined;
       this.#answer(NO_MEMORY);
       if (this.#closing) this.#sayGoodbye(SHUTTING_DOWN);
     } else {
-      void this.#submit(content);
+      void this.#submit(writer);
     }
   }
 
-  #hold(content: Content, piece: Buffer): void {
-    if (content.overflowed) return;
-    if (this.#options.memory.take(piece.length)) {
-      content.pieces.push(piece);
-      content.sizeBytes += piece.length;
-      return;
-    }
-    content.overflowed = true;
-    this.#release(content);
-  }
-
-  #release(content: Content): void {
-    this.#options.memory.release(content.sizeBytes);
-    content.pieces = [];
-    content.sizeBytes = 0;
-  }
-
-  async #submit(content: Content): Promise<void> {
+  async #submit(writer: ContentWriter): Promise<void> {
     const mail = this.#mail;
     if (mail === undefined) throw new Error('content came without a transaction');
     this.#mail = undefined;
@@ -299,15 +251,14 @@ export class SmtpSession {
     this.#socket.setTimeout(0);
     const envelope = { ...mail.envelope, recipients: [...mail.recipients.values()] };
     const smtputf8 = envelope.smtputf8 || envelope.recipients.some(({ address }) => needsSmtpUtf8(address));
-    const { pieces, sizeBytes } = content;
     const submission = {
       client: this.#client,
       envelope: { ...envelope, smtputf8 },
-      content: pieces,
-      sizeBytes,
+      content: await writer.finish(),
     };
-    const reply = await mail.transaction.submit(submission, awaiting.signal);
-    this.#release(content);
+    const [reply] = (await mail.transaction.submit(submission, awaiting.signal)).values();
+    if (reply === undefined) throw new Error('a transaction has a recipient, and each has a reply');
+    writer.release();
     this.#awaiting = undefined;
     if (this.#ended) return;
     this.#socket.setTimeout(this.#options.idleTimeoutMs);
@@ -351,7 +302,7 @@ export class SmtpSession {
     if (this.#ended) return;
     this.#ended = true;
     this.#setInput(EMPTY);
-    if (this.#content !== undefined) this.#release(this.#content);
+    this.#content?.writer.release();
     this.#content = undefined;
     this.#awaiting?.abort();
   }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseRoute, type XferRoute } from '../../shared/config/routes.ts';
-import { backoffMs } from '../../sidecar/backoff.ts';
-import { deriveId, type Identity } from '../../sidecar/derived-id.ts';
-import { createSigner, regionOf } from '../../sidecar/signature.ts';
+import { deriveId, type Identity } from '../../sidecar/intake/derived-id.ts';
+import { backoffMs } from '../../sidecar/push/backoff.ts';
+import { createSigner, regionOf } from '../../sidecar/push/signature.ts';
 
 const IDENTITY: Identity = {
   instance: 'mx1.example.com',

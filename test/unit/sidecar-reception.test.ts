@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Network, parseNetwork } from '../../shared/config/networks.ts';
-import type { HandOverResult } from '../../sidecar/held-message.ts';
+import { MemoryBudget } from '../../sidecar/intake/memory-budget.ts';
+import { replyFor } from '../../sidecar/intake/replies.ts';
 import type { Ending } from '../../sidecar/log.ts';
-import { MemoryBudget } from '../../sidecar/memory-budget.ts';
-import { replyFor } from '../../sidecar/replies.ts';
+import type { HandOverResult } from '../../sidecar/push/held-message.ts';
+import type { Mode } from '../../sidecar/routing/targets.ts';
 import { refuseConnection } from '../../sidecar/smtp/listener.ts';
-import type { Mode } from '../../sidecar/targets.ts';
 
 function reply(mode: Mode, ending: Ending, refusal?: HandOverResult['refusal']): string {
   const result: HandOverResult = {

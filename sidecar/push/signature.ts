@@ -4,7 +4,7 @@
 
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { XferRoute } from '../shared/config/routes.ts';
+import type { XferRoute } from '../../shared/config/routes.ts';
 import type { HttpRequest } from './receiver-client.ts';
 
 export interface AwsCredentials {

@@ -5,18 +5,18 @@
 // to us instead, under the same id. Both are enforced here, and test/dialogs/sidecar-doubt.test.ts fails
 // without them.
 
-import { formatXferRoute, type XferRoute } from '../shared/config/routes.ts';
-import type { Reply } from '../shared/smtp/reply.ts';
-import { FRAMES_CONTENT_TYPE, formatFrameHeader } from '../shared/xfer/frame-format.ts';
-import { MIN_PATIENCE_MS } from '../shared/xfer/patience.ts';
-import { parseVerdicts, type ReceivedAnswer } from '../shared/xfer/verdict-parser.ts';
+import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
+import type { Reply } from '../../shared/smtp/reply.ts';
+import { FRAMES_CONTENT_TYPE, formatFrameHeader } from '../../shared/xfer/frame-format.ts';
+import { MIN_PATIENCE_MS } from '../../shared/xfer/patience.ts';
+import { parseVerdicts, type ReceivedAnswer } from '../../shared/xfer/verdict-parser.ts';
+import type { Clock } from '../clock.ts';
+import type { Ending, Log } from '../log.ts';
+import type { Target } from '../routing/targets.ts';
 import { backoffMs } from './backoff.ts';
-import type { Clock } from './clock.ts';
 import type { HandOverResult, HeldMessage } from './held-message.ts';
-import type { Ending, Log } from './log.ts';
 import type { ReceiverClient } from './receiver-client.ts';
 import type { RouteHealth } from './route-health.ts';
-import type { Target } from './targets.ts';
 import { upload } from './upload.ts';
 import { withdraw } from './withdraw.ts';
 
@@ -133,7 +133,7 @@ class Transfer {
       },
       body: this.#open.flatMap(({ message: { header, content } }) => [
         formatFrameHeader(header),
-        ...(header.upload ? [] : content),
+        ...(header.upload ? [] : (content.pieces ?? [])),
       ]),
       timeoutMs: Math.max(timeoutMs, 1),
     });

@@ -1,14 +1,14 @@
 // Puts content that is too large for a request into the receiver's spool: asks for a place, then fills it. Nothing
 // is handed over by that; the frame that follows does it.
 
-import type { XferRoute } from '../shared/config/routes.ts';
-import { ownReply, type Reply } from '../shared/smtp/reply.ts';
-import { parseUploadTicket } from '../shared/xfer/upload.ts';
-import { parseVerdicts, type ReceivedAnswer } from '../shared/xfer/verdict-parser.ts';
-import type { Clock } from './clock.ts';
+import type { XferRoute } from '../../shared/config/routes.ts';
+import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import { parseUploadTicket } from '../../shared/xfer/upload.ts';
+import { parseVerdicts, type ReceivedAnswer } from '../../shared/xfer/verdict-parser.ts';
+import type { Clock } from '../clock.ts';
+import { pathBelow, type Target } from '../routing/targets.ts';
 import type { HeldMessage } from './held-message.ts';
 import type { ReceiverClient } from './receiver-client.ts';
-import { pathBelow, type Target } from './targets.ts';
 
 export type UploadOutcome =
   | { readonly kind: 'uploaded' }
@@ -43,7 +43,7 @@ export async function upload(
   const put = await client.sendTo(new URL(ticket.url), {
     method: ticket.method,
     headers: ticket.headers,
-    body: message.content,
+    body: message.content.pieces ?? [],
     // The bytes may take long; the hand-over's deadline bounds them.
     timeoutMs: Math.max(message.deadlineAtMs - clock.nowMs(), 1),
   });

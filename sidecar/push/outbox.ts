@@ -2,10 +2,10 @@
 // when the few milliseconds of its window are over, or when one under way ends while the most are under way. Each
 // message keeps its own verdict. A message that is too large for a request travels alone, by upload.
 
-import { MAX_INLINE_BYTES } from '../shared/xfer/limits.ts';
+import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
+import type { Target } from '../routing/targets.ts';
 import { type HandOverTools, handOver } from './hand-over.ts';
 import type { HeldMessage } from './held-message.ts';
-import type { Target } from './targets.ts';
 
 /** Messages in one transfer: with 10 KB each it stays far below MAX_INLINE_BYTES. */
 export const MAX_TRANSFER_MESSAGES = 25;

@@ -1,12 +1,12 @@
 // Takes a message back from a receiver that has it, or may have it: `DELETE {HTTP_URI}/{id}`. It is repeated while
 // the answer is not known, for a bounded time.
 
-import type { XferRoute } from '../shared/config/routes.ts';
-import { parseWithdrawal } from '../shared/xfer/withdrawal.ts';
+import type { XferRoute } from '../../shared/config/routes.ts';
+import { parseWithdrawal } from '../../shared/xfer/withdrawal.ts';
+import { type Clock, sleep } from '../clock.ts';
+import { pathBelow, type Target } from '../routing/targets.ts';
 import { backoffMs } from './backoff.ts';
-import { type Clock, sleep } from './clock.ts';
 import type { ReceiverClient } from './receiver-client.ts';
-import { pathBelow, type Target } from './targets.ts';
 
 /** With the hand-over deadline it stays far below the 300 s that an MTA waits. */
 const MAX_WITHDRAWAL_MS = 30_000;

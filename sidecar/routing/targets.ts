@@ -3,13 +3,13 @@
 // `disabled` stops a chain; a chain of Reroute_Domains is followed to its end. The end of every chain that the
 // configuration names must be a Domain with Delivery_Method = "delay_xfer" and xfer routes: faults are told at start.
 
-import type { Configuration } from '../shared/config/configuration.ts';
-import { comparableDomain, evaluate, findSetting } from '../shared/config/evaluate.ts';
-import type { Fault, Place } from '../shared/config/fault.ts';
-import { OPTIONS } from '../shared/config/options.ts';
-import type { XferRoute } from '../shared/config/routes.ts';
-import { domainOf } from '../shared/message/address.ts';
-import { ownReply, type Reply } from '../shared/smtp/reply.ts';
+import type { Configuration } from '../../shared/config/configuration.ts';
+import { comparableDomain, evaluate, findSetting } from '../../shared/config/evaluate.ts';
+import type { Fault, Place } from '../../shared/config/fault.ts';
+import { OPTIONS } from '../../shared/config/options.ts';
+import type { XferRoute } from '../../shared/config/routes.ts';
+import { domainOf } from '../../shared/message/address.ts';
+import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 
 /** A receiver, or several that stand in for each other: one synthetic domain of the configuration. */
 export interface Target {

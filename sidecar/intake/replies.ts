@@ -2,9 +2,9 @@
 // reply is transient and the MTA keeps the mail. Rerouted mail has nobody else to try it, so a refusal of the
 // receiver passes through as it is.
 
-import { formatReply, ownReply, type Reply, replyClass } from '../shared/smtp/reply.ts';
-import type { HandOverResult } from './held-message.ts';
-import type { Mode } from './targets.ts';
+import { formatReply, ownReply, type Reply, replyClass } from '../../shared/smtp/reply.ts';
+import type { HandOverResult } from '../push/held-message.ts';
+import type { Mode } from '../routing/targets.ts';
 
 export function replyFor(result: HandOverResult, mode: Mode, id: string): Reply {
   switch (result.ending) {

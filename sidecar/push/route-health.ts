@@ -1,8 +1,8 @@
 // Which routes are left alone for a while because nothing answered there (Host_Failure_Retry).
 
-import { formatXferRoute, type XferRoute } from '../shared/config/routes.ts';
-import type { Log } from './log.ts';
-import type { Target } from './targets.ts';
+import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
+import type { Log } from '../log.ts';
+import type { Target } from '../routing/targets.ts';
 
 export class RouteHealth {
   readonly #log: Log;

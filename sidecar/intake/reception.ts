@@ -1,20 +1,19 @@
 // Decides over what comes in by SMTP: which receiver a recipient belongs to, that one transaction goes to one
 // receiver, and what the MTA hears. While no route is up it refuses before the content is sent.
 
-import { createHash } from 'node:crypto';
-import { isHostName } from '../shared/message/trace.ts';
-import { ownReply, type Reply } from '../shared/smtp/reply.ts';
-import { MAX_INLINE_BYTES } from '../shared/xfer/limits.ts';
-import type { XferHeader } from '../shared/xfer/message.ts';
-import type { Clock } from './clock.ts';
+import { isHostName } from '../../shared/message/trace.ts';
+import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
+import type { XferHeader } from '../../shared/xfer/message.ts';
+import type { Clock } from '../clock.ts';
+import { type Log, responseFields } from '../log.ts';
+import type { HandOverResult } from '../push/held-message.ts';
+import type { Outbox } from '../push/outbox.ts';
+import type { RouteHealth } from '../push/route-health.ts';
+import type { Mode, Target, Targets } from '../routing/targets.ts';
 import { deriveId } from './derived-id.ts';
-import type { HandOverResult } from './held-message.ts';
-import { type Log, responseFields } from './log.ts';
-import type { Outbox } from './outbox.ts';
 import { replyFor } from './replies.ts';
-import type { RouteHealth } from './route-health.ts';
-import type { Client, Reception, Submission, Transaction } from './smtp/session.ts';
-import type { Mode, Target, Targets } from './targets.ts';
+import type { Client, Reception, Submission, Transaction } from './submission.ts';
 
 export interface ReceptionOptions {
   readonly targets: Targets;
@@ -62,7 +61,8 @@ function beginTransaction(options: ReceptionOptions): Transaction {
     data: () => (chosen === undefined ? undefined : downReply(chosen.target)),
     async submit(submission, gone) {
       if (chosen === undefined) throw new Error('content came without an accepted recipient');
-      return submit(options, chosen, submission, gone);
+      const reply = await submit(options, chosen, submission, gone);
+      return new Map(submission.envelope.recipients.map(({ address }) => [address, reply]));
     },
   };
 }
@@ -87,7 +87,7 @@ async function submit(
     id: header.id,
     sender: submission.envelope.sender,
     recipients: submission.envelope.recipients.map(({ address }) => address),
-    size: submission.sizeBytes,
+    size: submission.content.sizeBytes,
     queue: target.domain,
     mode,
     route: result.route,
@@ -103,15 +103,13 @@ async function submit(
 }
 
 function headerOf(instance: string, submission: Submission, mode: Mode, nowMs: number): XferHeader {
-  const { client, envelope, content, sizeBytes } = submission;
-  const hash = createHash('sha256');
-  for (const piece of content) hash.update(piece);
-  const contentSha256 = hash.digest();
+  const { client, envelope, content } = submission;
+  const { sizeBytes, sha256 } = content;
   const id = deriveId({
     instance,
     sender: envelope.sender,
     recipients: envelope.recipients.map(({ address }) => address),
-    contentSha256,
+    contentSha256: sha256,
     forwarded: client.forwarded,
   });
   const receivedFrom = hostOf(client);
@@ -119,7 +117,7 @@ function headerOf(instance: string, submission: Submission, mode: Mode, nowMs: n
     id,
     envelope,
     sizeBytes,
-    sha256: contentSha256.toString('hex'),
+    sha256: sha256.toString('hex'),
     receivedAtMs: nowMs,
     ...(receivedFrom !== undefined && { receivedFrom }),
     attempts: mode === 'delayed' ? 1 : 0,

@@ -11,11 +11,11 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { XferRoute } from '../shared/config/routes.ts';
-import type { ReceivedAnswer } from '../shared/xfer/verdict-parser.ts';
-import type { Clock } from './clock.ts';
+import type { XferRoute } from '../../shared/config/routes.ts';
+import type { ReceivedAnswer } from '../../shared/xfer/verdict-parser.ts';
+import type { Clock } from '../clock.ts';
+import type { Target } from '../routing/targets.ts';
 import type { SignRequest } from './signature.ts';
-import type { Target } from './targets.ts';
 
 export interface HttpRequest {
   readonly method: 'POST' | 'PUT' | 'DELETE';
