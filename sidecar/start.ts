@@ -107,11 +107,17 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   try {
     for (const place of places) {
       const listener = await listenSmtp({
-        ...limits,
-        ...place,
-        reception,
+        address: place.address,
+        port: place.port,
         memory,
-        terms: { protocol: 'smtp', attemptFirst: false },
+        settings: () => ({
+          hostName: place.hostName,
+          relayHosts: place.relayHosts,
+          maxConnections: limits.maxConnections,
+          idleTimeoutMs: limits.idleTimeoutMs,
+          terms: { protocol: 'smtp', attemptFirst: false },
+          reception,
+        }),
       });
       listeners.push(listener);
       announce(log, listener);

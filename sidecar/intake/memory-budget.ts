@@ -2,11 +2,20 @@
 // memory stays bounded under any load.
 
 export class MemoryBudget {
-  readonly limitBytes: number;
+  #limitBytes: number;
   #heldBytes = 0;
 
   constructor(limitBytes: number) {
-    this.limitBytes = limitBytes;
+    this.#limitBytes = limitBytes;
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes;
+  }
+
+  /** A reload changed Max_Held_Bytes. What is held stays held, also beyond the new limit. */
+  resize(limitBytes: number): void {
+    this.#limitBytes = limitBytes;
   }
 
   get heldBytes(): number {

@@ -2,15 +2,19 @@
 // past the connection limit a client hears 421. Closing ends idle sessions and lets the others finish.
 
 import { createServer, type Server } from 'node:net';
-import { isLoopback, type Network } from '../../shared/config/networks.ts';
+import { isLoopback } from '../../shared/config/networks.ts';
 import { formatReply, ownReply, type Reply } from '../../shared/smtp/reply.ts';
-import { type SessionOptions, SmtpSession } from './session.ts';
+import type { MemoryBudget } from '../intake/memory-budget.ts';
+import { SmtpSession } from './session.ts';
+import type { ListenerSettings } from './settings.ts';
 
-export interface ListenerOptions extends SessionOptions {
+export interface ListenerOptions {
   readonly address: string;
   readonly port: number;
-  readonly relayHosts: readonly Network[];
-  readonly maxConnections: number;
+  /** Shared by all listeners of the process. */
+  readonly memory: MemoryBudget;
+  /** What holds now; asked at each connection and each MAIL. */
+  readonly settings: () => ListenerSettings;
 }
 
 export interface SmtpListener {
@@ -24,7 +28,7 @@ export interface SmtpListener {
 export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener> {
   const sessions = new Set<SmtpSession>();
   const server = createServer((socket) => {
-    const refusal = refuseConnection(socket, sessions.size, options);
+    const refusal = refuseConnection(socket, sessions.size, options.settings());
     if (refusal !== undefined) {
       socket.on('error', () => socket.destroy());
       socket.end(`${formatReply(refusal)}\r\n`);
@@ -56,15 +60,15 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
 export function refuseConnection(
   connection: { readonly remoteAddress?: string | undefined; readonly localAddress?: string | undefined },
   openConnections: number,
-  options: Pick<ListenerOptions, 'relayHosts' | 'maxConnections'>,
+  settings: Pick<ListenerSettings, 'relayHosts' | 'maxConnections'>,
 ): Reply | undefined {
   const from = connection.remoteAddress ?? '';
   // A connection to one of the machine's own addresses from that very address never left the machine.
   const own = isLoopback(from) || from === connection.localAddress;
-  if (!own && !options.relayHosts.some((network) => network.contains(from))) {
+  if (!own && !settings.relayHosts.some((network) => network.contains(from))) {
     return ownReply(421, '4.7.1', `${from} is not in Relay_Hosts`);
   }
-  return openConnections >= options.maxConnections
+  return openConnections >= settings.maxConnections
     ? ownReply(421, '4.3.2', `${openConnections} connections are open already; try again`)
     : undefined;
 }

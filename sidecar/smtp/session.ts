@@ -11,7 +11,7 @@ import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import { MAX_RECIPIENTS } from '../../shared/xfer/limits.ts';
 import { ContentWriter } from '../intake/content.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
-import type { Client, Reception, Terms, Transaction } from '../intake/submission.ts';
+import type { Client, Transaction } from '../intake/submission.ts';
 import {
   type Command,
   parseCommand,
@@ -22,14 +22,11 @@ import {
 } from './commands.ts';
 import { ContentReader } from './content-reader.ts';
 import { replyLines } from './reply-lines.ts';
+import type { ListenerSettings } from './settings.ts';
 
 export interface SessionOptions {
-  readonly hostName: string;
-  readonly reception: Reception;
-  readonly terms: Terms;
   readonly memory: MemoryBudget;
-  /** RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. */
-  readonly idleTimeoutMs: number;
+  readonly settings: () => ListenerSettings;
 }
 
 const MAX_LINE_BYTES = 8192;
@@ -54,6 +51,8 @@ interface Incoming {
 export class SmtpSession {
   readonly #socket: Socket;
   readonly #options: SessionOptions;
+  /** As they were when the client connected. */
+  readonly #settings: ListenerSettings;
   #input: Buffer[] = [];
   #inputBytes = 0;
   #client: Client;
@@ -69,15 +68,16 @@ export class SmtpSession {
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#settings = options.settings();
     this.#client = { address: socket.remoteAddress ?? '', name: '', forwarded: new Map() };
     socket.setNoDelay(true);
-    socket.setTimeout(options.idleTimeoutMs, () => this.#timeOut());
+    socket.setTimeout(this.#settings.idleTimeoutMs, () => this.#timeOut());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('drain', () => this.#proceed());
     socket.on('end', () => this.#leave());
     socket.on('close', () => this.#leave());
     socket.on('error', () => this.#leave());
-    this.#answer({ code: 220, text: `${options.hostName} ESMTP delay-xfer` });
+    this.#answer({ code: 220, text: `${this.#settings.hostName} ESMTP delay-xfer` });
   }
 
   /** Finishes what is under way, then says 421. Idle sessions end at once. */
@@ -168,7 +168,7 @@ export class SmtpSession {
     if (name === '') return this.#fault(501, '5.5.4', `${verb} takes a name`);
     this.#forget();
     this.#client = { address: this.#client.address, name, forwarded: new Map() };
-    const { hostName } = this.#options;
+    const { hostName } = this.#settings;
     return { code: 250, text: verb === 'HELO' ? hostName : [hostName, ...EXTENSIONS].join('\n') };
   }
 
@@ -186,7 +186,8 @@ export class SmtpSession {
     const parsed = parseMail(command);
     if (!parsed.ok) return parsed.reply;
     if (!this.#options.memory.fits(parsed.value.declaredBytes)) return NO_MEMORY;
-    const begun = this.#options.reception.begin(this.#options.terms);
+    const { reception, terms } = this.#options.settings();
+    const begun = reception.begin(terms);
     if ('code' in begun) return begun;
     return { envelope: parsed.value.envelope, transaction: begun, recipients: new Map() };
   }
@@ -261,7 +262,7 @@ export class SmtpSession {
     writer.release();
     this.#awaiting = undefined;
     if (this.#ended) return;
-    this.#socket.setTimeout(this.#options.idleTimeoutMs);
+    this.#socket.setTimeout(this.#settings.idleTimeoutMs);
     this.#answer(reply);
     if (this.#closing) this.#sayGoodbye(SHUTTING_DOWN);
     else this.#proceed();
