@@ -208,6 +208,8 @@ async function startOwnSidecar(options: StackOptions, apiUrl: URL): Promise<Side
     startSidecar({
       configuration: plan.configuration(apiUrl),
       log: options.onSidecarRecord ?? (() => {}),
+      // They are the API's.
+      httpListeners: 'leave',
       ...(listen === undefined ? {} : { listen: [listen] }),
     });
   const { listen } = plan;

@@ -62,6 +62,9 @@ export type NoticeCode =
   | 'stopping'
   | 'stopped'
   | 'configuration'
+  | 'reloaded'
+  /** The new configuration cannot be used; the old one stays. */
+  | 'reload-refused'
   | 'route-down'
   | 'route-up'
   /** 401, 403 or 404 and their like: mail waits at its MTA until a person mends it. */

@@ -1,64 +1,57 @@
-// Starts a sidecar from a configuration: checks where mail may go and where it may be taken, then listens.
-// Rejects with `SidecarStartError`: `code` is `configuration` when the configuration forbids it, and then nothing
-// was opened, or `listen` when an address could not be bound.
+// Starts a sidecar from a configuration, and gives it another one while it runs: checks where mail may go and where
+// it may be taken, then listens. Rejects with `SidecarStartError`: `code` is `configuration` when the configuration
+// forbids it, and then nothing was opened, or `listen` when an address could not be bound.
 
-import { hostname, networkInterfaces } from 'node:os';
-import type { Configuration, ListenerScope, ListenScope } from '../shared/config/configuration.ts';
-import { evaluate, evaluateListen } from '../shared/config/evaluate.ts';
-import { formatFault } from '../shared/config/fault.ts';
-import { formatListen, type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
-import type { Network } from '../shared/config/networks.ts';
-import { OPTIONS } from '../shared/config/options.ts';
+import type { Configuration } from '../shared/config/configuration.ts';
 import { type Clock, systemClock } from './clock.ts';
+import {
+  createGeneration,
+  type Generation,
+  type Plan,
+  type PlanningOptions,
+  planFor,
+  type Runtime,
+  type Tuning,
+} from './generation.ts';
 import { MemoryBudget } from './intake/memory-budget.ts';
-import { createReception } from './intake/reception.ts';
+import { Listeners, type ListeningAddress } from './listeners.ts';
 import { type Log, logTo, type SidecarRecord } from './log.ts';
-import { Outbox } from './push/outbox.ts';
+import type { PlaceOptions } from './places.ts';
 import { createReceiverClient } from './push/receiver-client.ts';
-import { RouteHealth } from './push/route-health.ts';
-import { type AwsCredentials, createSigner, regionOf } from './push/signature.ts';
-import { readTargets, type Targets } from './routing/targets.ts';
-import { listenSmtp, type SmtpListener } from './smtp/listener.ts';
+import { type AwsCredentials, createSigner } from './push/signature.ts';
 
-export interface SidecarLimits {
-  /** Content held at once; past it the listener answers 452. */
-  readonly maxHeldBytes: number;
-  /** Past it the listener answers 421. */
-  readonly maxConnections: number;
-  /** Transfers under way to one target. */
-  readonly maxTransfers: number;
-  /** How long the first message of a transfer waits for company. */
-  readonly windowMs: number;
-  /** Silence after which a session is ended. */
-  readonly idleTimeoutMs: number;
+/** What tests set otherwise; the first two stand for Max_Held_Bytes and Max_Inbound_Connections. */
+export interface SidecarLimits extends Tuning {
+  readonly maxHeldBytes?: number;
+  readonly maxConnections?: number;
 }
 
-export const DEFAULT_LIMITS: SidecarLimits = {
-  maxHeldBytes: 256 * 1024 * 1024,
-  maxConnections: 500,
-  maxTransfers: 16,
-  windowMs: 4,
-  idleTimeoutMs: 300_000,
-};
+export const DEFAULT_TUNING: Tuning = { maxTransfers: 16, windowMs: 4, idleTimeoutMs: 300_000 };
 
-export interface SidecarOptions {
+export interface SidecarOptions extends PlaceOptions {
   readonly configuration: Configuration;
   /** Takes every record, in order. */
   readonly log: (record: SidecarRecord) => void;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly limits?: Partial<SidecarLimits>;
-  /** Instead of the configuration's ESMTP_Listener stanzas. */
-  readonly listen?: readonly ListenAddress[];
   /** For routes with sigv4=1. */
   readonly awsCredentials?: () => Promise<AwsCredentials>;
 }
 
 export interface Sidecar {
-  readonly addresses: readonly { readonly address: string; readonly port: number }[];
+  /** What is listened at now. */
+  readonly addresses: readonly ListeningAddress[];
+  /**
+   * Goes over to another configuration. What has begun ends under the old one; places that stay keep their
+   * sockets. With faults everything stays as it was. Logs which of both happened.
+   */
+  reload(configuration: Configuration): Promise<ReloadResult>;
   /** Takes no new mail, finishes what is under way, and closes. */
   close(): Promise<void>;
 }
+
+export type ReloadResult = { readonly ok: true } | { readonly ok: false; readonly faults: readonly string[] };
 
 export class SidecarStartError extends Error {
   readonly code: 'configuration' | 'listen';
@@ -70,181 +63,133 @@ export class SidecarStartError extends Error {
   }
 }
 
-/** Where the sidecar listens when nothing says otherwise. */
-export const DEFAULT_LISTEN: ListenAddress = { host: '127.0.0.1', port: 2525 };
-
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
-  const { configuration } = options;
   const clock = options.clock ?? systemClock;
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const log = logTo(options.log, () => clock.nowMs());
-  const { targets, places } = checkSidecar(options);
+  const plan = checkSidecar(options);
   const client = createReceiverClient(
     clock,
     createSigner(options.awsCredentials ?? noCredentials, clock.nowMs),
   );
-  const health = new RouteHealth(log);
-  const tools = { client, health, clock, log, random: options.random ?? Math.random };
-  const outboxes = new Map(targets.all.map((target) => [target, new Outbox(target, tools, limits)]));
-  const instance = evaluate(configuration, OPTIONS.Instance) ?? hostname();
-  const reception = createReception({ targets, outboxes, health, instance, clock, log });
-  const memory = new MemoryBudget(limits.maxHeldBytes);
-
-  warnOfHttpListeners(configuration, log);
-  for (const { listen, relayHosts } of wantedListens(options)) {
-    if (listen.host !== undefined || relayHosts.length > 0) continue;
-    const message = narrowedText(listen, 'Relay_Hosts');
-    log.notice({ level: 'warn', code: 'configuration', message });
-  }
-  const listeners: SmtpListener[] = [];
-  const graceMs = closingGraceMs(targets);
-  const closeAll = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => listener.close(graceMs)));
-    // A client that left may have a withdrawal under way, which nobody waits for but us.
-    await Promise.all([...outboxes.values()].map((outbox) => outbox.idle()));
-    client.close();
+  const runtime: Runtime = {
+    client,
+    memory: new MemoryBudget(plan.maxHeldBytes),
+    clock,
+    log,
+    random: options.random ?? Math.random,
+    tuning: { ...DEFAULT_TUNING, ...options.limits },
   };
-  try {
-    for (const place of places) {
-      const listener = await listenSmtp({
-        address: place.address,
-        port: place.port,
-        memory,
-        settings: () => ({
-          hostName: place.hostName,
-          relayHosts: place.relayHosts,
-          maxConnections: limits.maxConnections,
-          idleTimeoutMs: limits.idleTimeoutMs,
-          terms: { protocol: 'smtp', attemptFirst: false },
-          reception,
-        }),
-      });
-      listeners.push(listener);
-      announce(log, listener);
-    }
-  } catch (error) {
-    await closeAll();
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SidecarStartError('listen', `the sidecar cannot listen: ${reason}`, error);
-  }
-  return {
-    addresses: listeners.map(({ address, port }) => ({ address, port })),
-    async close() {
-      log.notice({
-        level: 'info',
-        code: 'stopping',
-        message: 'taking no new mail; finishing what is under way',
-      });
-      await closeAll();
-      log.notice({ level: 'info', code: 'stopped', message: 'stopped' });
-    },
-  };
-}
-
-export interface Place {
-  readonly address: string;
-  readonly port: number;
-  readonly hostName: string;
-  readonly relayHosts: readonly Network[];
+  const running = new RunningSidecar(options, runtime, createGeneration(plan, runtime));
+  await running.listen();
+  return running;
 }
 
 /** What the sidecar would do, without doing it. Throws `SidecarStartError` of code `configuration`. */
-export function checkSidecar(options: SidecarOptions): {
-  readonly targets: Targets;
-  readonly places: readonly Place[];
-} {
-  return { targets: checkedTargets(options), places: checkedPlaces(options) };
+export function checkSidecar(options: SidecarOptions): Plan {
+  const result = planFor(options.configuration, planningOptions(options));
+  if (!result.ok) throw new SidecarStartError('configuration', result.faults.join('\n'));
+  return limited(result.plan, options.limits);
 }
 
-function checkedTargets({ configuration, awsCredentials }: SidecarOptions): Targets {
-  const result = readTargets(configuration);
-  if (!result.ok) {
-    const texts = [
-      ...result.faults.map(formatFault),
-      ...(result.message === undefined ? [] : [result.message]),
-    ];
-    throw new SidecarStartError('configuration', texts.join('\n'));
+class RunningSidecar implements Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #runtime: Runtime;
+  readonly #listeners: Listeners;
+  #generation: Generation;
+  /** Those before it, under which something may still be under way. */
+  readonly #former: Generation[] = [];
+  /** Reloads follow one another. */
+  #reloading: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: SidecarOptions, runtime: Runtime, generation: Generation) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#generation = generation;
+    this.#listeners = new Listeners(runtime);
   }
-  const signed = result.targets.all.flatMap((target) => target.routes).filter((route) => route.sigv4);
-  for (const route of signed) {
+
+  get addresses(): readonly ListeningAddress[] {
+    return this.#listeners.addresses;
+  }
+
+  async listen(): Promise<void> {
+    warn(this.#runtime.log, this.#generation);
     try {
-      regionOf(route);
+      await this.#listeners.takeOver(this.#generation);
     } catch (error) {
-      throw new SidecarStartError('configuration', error instanceof Error ? error.message : String(error));
+      this.#runtime.client.close();
+      throw new SidecarStartError('listen', `the sidecar cannot listen: ${messageOf(error)}`, error);
     }
   }
-  if (signed.length > 0 && awsCredentials === undefined) {
-    throw new SidecarStartError(
-      'configuration',
-      'a route asks for sigv4=1, but no AWS credentials are at hand',
-    );
-  }
-  return result.targets;
-}
 
-// Every address to bind, or the reasons why some may not be, all together.
-function checkedPlaces(options: SidecarOptions): readonly Place[] {
-  const refusals: string[] = [];
-  const places: Place[] = [];
-  for (const { listen, ...settings } of wantedListens(options)) {
-    const guarded = settings.relayHosts.length > 0;
-    const decision = listenAddresses(listen, {
-      interfaces: networkInterfaces(),
-      guarded,
-      guard: 'Relay_Hosts',
+  reload(configuration: Configuration): Promise<ReloadResult> {
+    const done = this.#reloading.then(() => this.#reload(configuration));
+    this.#reloading = done;
+    return done;
+  }
+
+  async #reload(configuration: Configuration): Promise<ReloadResult> {
+    if (this.#closing !== undefined) return this.#refuse(['the sidecar is stopping']);
+    const planned = planFor(configuration, planningOptions(this.#options));
+    if (!planned.ok) return this.#refuse(planned.faults);
+    const generation = createGeneration(limited(planned.plan, this.#options.limits), this.#runtime);
+    try {
+      await this.#listeners.takeOver(generation);
+    } catch (error) {
+      return this.#refuse([`the sidecar cannot listen: ${messageOf(error)}`]);
+    }
+    this.#former.push(this.#generation);
+    this.#generation = generation;
+    this.#runtime.memory.resize(generation.maxHeldBytes);
+    warn(this.#runtime.log, generation);
+    this.#runtime.log.notice({ level: 'info', code: 'reloaded', message: 'the configuration was read anew' });
+    return { ok: true };
+  }
+
+  #refuse(faults: readonly string[]): ReloadResult {
+    const message = `the old configuration stays: ${faults.join('\n')}`;
+    this.#runtime.log.notice({ level: 'error', code: 'reload-refused', message });
+    return { ok: false, faults };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { log, client } = this.#runtime;
+    log.notice({
+      level: 'info',
+      code: 'stopping',
+      message: 'taking no new mail; finishing what is under way',
     });
-    if (!decision.ok) refusals.push(decision.text);
-    else places.push(...decision.addresses.map((address) => ({ address, port: listen.port, ...settings })));
+    await this.#reloading;
+    await this.#listeners.close();
+    // A client that left may have a withdrawal under way, which nobody waits for but us.
+    await Promise.all([this.#generation, ...this.#former].map((generation) => generation.idle()));
+    client.close();
+    log.notice({ level: 'info', code: 'stopped', message: 'stopped' });
   }
-  for (const listener of options.configuration.listeners) {
-    if (listener.kind === 'LMTP_Listener') {
-      const message = 'LMTP_Listener is not supported yet';
-      refusals.push(formatFault({ place: listener.place, message, mend: 'use ESMTP_Listener' }));
-    }
-  }
-  if (refusals.length > 0) throw new SidecarStartError('configuration', refusals.join('\n'));
-  return places;
 }
 
-interface WantedListen {
-  readonly listen: ListenAddress;
-  readonly hostName: string;
-  readonly relayHosts: readonly Network[];
+function planningOptions(options: SidecarOptions): PlanningOptions {
+  return { ...options, canSign: options.awsCredentials !== undefined };
 }
 
-function wantedListens({ configuration, listen }: SidecarOptions): readonly WantedListen[] {
-  const scopes = configuration.listeners
-    .filter((listener) => listener.kind === 'ESMTP_Listener')
-    .flatMap((listener) => listener.listens.map((scope): [ListenerScope, ListenScope] => [listener, scope]));
-  if (listen !== undefined || scopes.length === 0) {
-    const relayHosts = evaluate(configuration, OPTIONS.Relay_Hosts);
-    const hostName = evaluate(configuration, OPTIONS.EHLO_Hostname) ?? hostname();
-    return (listen ?? [DEFAULT_LISTEN]).map((address) => ({ listen: address, relayHosts, hostName }));
-  }
-  return scopes.map(([listener, scope]) => ({
-    listen: scope.listen,
-    relayHosts: evaluateListen(configuration, OPTIONS.Relay_Hosts, listener, scope),
-    hostName: evaluateListen(configuration, OPTIONS.EHLO_Hostname, listener, scope) ?? hostname(),
-  }));
+function limited(plan: Plan, limits: Partial<SidecarLimits> = {}): Plan {
+  const { maxHeldBytes = plan.maxHeldBytes, maxConnections } = limits;
+  if (maxConnections === undefined) return { ...plan, maxHeldBytes };
+  return { ...plan, maxHeldBytes, places: plan.places.map((place) => ({ ...place, maxConnections })) };
 }
 
-// The longest that a hand-over and the withdrawal after it may take, and some time to say so.
-function closingGraceMs(targets: Targets): number {
-  return Math.max(...targets.all.map((target) => target.handoffDeadlineMs)) + 60_000;
+function warn(log: Log, { warnings }: Generation): void {
+  for (const message of warnings) log.notice({ level: 'warn', code: 'configuration', message });
 }
 
-function announce(log: Log, listener: SmtpListener): void {
-  const at = formatListen({ host: listener.address, port: listener.port });
-  log.notice({ level: 'info', code: 'listening', message: `SMTP on ${at}` });
-}
-
-// One file may serve both sides, so that this is no fault.
-function warnOfHttpListeners(configuration: Configuration, log: Log): void {
-  for (const { kind, place } of configuration.listeners) {
-    if (kind !== 'HTTP_Listener') continue;
-    const message = `${place.file}:${place.line}: the sidecar does not serve HTTP_Listener yet`;
-    log.notice({ level: 'warn', code: 'configuration', message });
-  }
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function noCredentials(): Promise<AwsCredentials> {

@@ -46,6 +46,8 @@ test('the page on the sidecar tells every verdict and every notice', () => {
     stopping: true,
     stopped: true,
     configuration: true,
+    reloaded: true,
+    'reload-refused': true,
     'route-down': true,
     'route-up': true,
     'receiver-refuses-us': true,

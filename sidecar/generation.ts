@@ -1,0 +1,151 @@
+// Everything that one configuration makes: targets, route health, outboxes, reception, and what each place to
+// listen at says. A reload makes a new one; a transaction that has begun keeps the one it began with. Making one
+// opens nothing.
+
+import { hostname } from 'node:os';
+import type { Configuration } from '../shared/config/configuration.ts';
+import { evaluate } from '../shared/config/evaluate.ts';
+import { formatFault } from '../shared/config/fault.ts';
+import { OPTIONS } from '../shared/config/options.ts';
+import type { Clock } from './clock.ts';
+import type { MemoryBudget } from './intake/memory-budget.ts';
+import { createReception } from './intake/reception.ts';
+import type { Reception } from './intake/submission.ts';
+import type { Log } from './log.ts';
+import { type Place, type PlaceOptions, wantedPlaces } from './places.ts';
+import { Outbox } from './push/outbox.ts';
+import type { ReceiverClient } from './push/receiver-client.ts';
+import { RouteHealth } from './push/route-health.ts';
+import { regionOf } from './push/signature.ts';
+import { readTargets, type Target, type Targets } from './routing/targets.ts';
+
+/** What outlives a configuration. */
+export interface Runtime {
+  readonly client: ReceiverClient;
+  readonly memory: MemoryBudget;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly tuning: Tuning;
+}
+
+/** What no option says. */
+export interface Tuning {
+  /** Transfers under way to one target. */
+  readonly maxTransfers: number;
+  /** How long the first message of a transfer waits for company. */
+  readonly windowMs: number;
+  /** Silence after which a session is ended. */
+  readonly idleTimeoutMs: number;
+}
+
+/** What a configuration asks for, checked. */
+export interface Plan {
+  readonly configuration: Configuration;
+  readonly targets: Targets;
+  readonly places: readonly Place[];
+  /** Content held at once; past it the listeners answer 452. */
+  readonly maxHeldBytes: number;
+  readonly warnings: readonly string[];
+}
+
+export type PlanResult =
+  | { readonly ok: true; readonly plan: Plan }
+  /** All of them, as they are printed. */
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+export interface PlanningOptions extends PlaceOptions {
+  /** Whether routes with sigv4=1 can be signed. */
+  readonly canSign: boolean;
+}
+
+export interface Generation extends Plan {
+  readonly reception: Reception;
+  readonly health: RouteHealth;
+  readonly outboxes: ReadonlyMap<Target, Outbox>;
+  /** Part of derived ids. */
+  readonly instance: string;
+  /** The longest that a message under way may take when the sidecar stops. */
+  readonly graceMs: number;
+  /** Resolves when nothing waits and nothing is under way, withdrawals included. */
+  idle(): Promise<void>;
+}
+
+/** Reads what the configuration asks for, and tells every fault that the sidecar alone can see. */
+export function planFor(configuration: Configuration, options: PlanningOptions): PlanResult {
+  const targets = readTargets(configuration);
+  const wanted = wantedPlaces(configuration, options);
+  const faults = [
+    ...(targets.ok ? signingFaults(targets.targets, options.canSign) : targets.faults.map(formatFault)),
+    ...(targets.ok || targets.message === undefined ? [] : [targets.message]),
+    ...wanted.faults,
+    ...unsupported(configuration),
+  ];
+  if (!targets.ok || faults.length > 0) return { ok: false, faults };
+  return {
+    ok: true,
+    plan: {
+      configuration,
+      targets: targets.targets,
+      places: wanted.places.filter(({ kind }) => kind !== 'http'),
+      maxHeldBytes: evaluate(configuration, OPTIONS.Max_Held_Bytes),
+      warnings: [...wanted.warnings, ...unserved(configuration, options)],
+    },
+  };
+}
+
+export function createGeneration(plan: Plan, runtime: Runtime): Generation {
+  const { configuration, targets } = plan;
+  const { client, clock, log, random, tuning } = runtime;
+  const health = new RouteHealth(log);
+  const tools = { client, health, clock, log, random };
+  const outboxes = new Map(targets.all.map((target) => [target, new Outbox(target, tools, tuning)]));
+  const instance = evaluate(configuration, OPTIONS.Instance) ?? hostname();
+  return {
+    ...plan,
+    reception: createReception({ targets, outboxes, health, instance, clock, log }),
+    health,
+    outboxes,
+    instance,
+    graceMs: Math.max(...targets.all.map((target) => target.handoffDeadlineMs)) + WITHDRAWAL_MS,
+    async idle() {
+      await Promise.all([...outboxes.values()].map((outbox) => outbox.idle()));
+    },
+  };
+}
+
+/** A withdrawal after the deadline, and some time to say so. */
+const WITHDRAWAL_MS = 60_000;
+
+function signingFaults(targets: Targets, canSign: boolean): readonly string[] {
+  const signed = targets.all.flatMap((target) => target.routes).filter((route) => route.sigv4);
+  const faults = signed.flatMap((route) => {
+    try {
+      regionOf(route);
+      return [];
+    } catch (error) {
+      return [error instanceof Error ? error.message : String(error)];
+    }
+  });
+  if (faults.length === 0 && signed.length > 0 && !canSign)
+    faults.push('a route asks for sigv4=1, but no AWS credentials are at hand');
+  return faults;
+}
+
+function unsupported(configuration: Configuration): readonly string[] {
+  return configuration.listeners.flatMap(({ kind, place }) => {
+    if (kind !== 'LMTP_Listener') return [];
+    return [
+      formatFault({ place, message: 'LMTP_Listener is not supported yet', mend: 'use ESMTP_Listener' }),
+    ];
+  });
+}
+
+// One file may serve both sides, so that this is no fault.
+function unserved(configuration: Configuration, { httpListeners }: PlanningOptions): readonly string[] {
+  if (httpListeners === 'leave') return [];
+  return configuration.listeners
+    .filter(({ kind }) => kind === 'HTTP_Listener')
+    .map(({ place }) => `${place.file}:${place.line}: the sidecar does not serve HTTP_Listener yet`);
+}

@@ -1,0 +1,155 @@
+// The sockets of the sidecar: opened for the places of a generation, and taken over by the next one. A place that
+// stays keeps its socket and its sessions; what is new opens first, what is gone closes once its sessions ended.
+// A take-over that cannot bind an address leaves everything as it was.
+
+import { formatListen } from '../shared/config/listen.ts';
+import type { Generation, Runtime } from './generation.ts';
+import type { Log } from './log.ts';
+import { type Place, type PlaceKind, placeName } from './places.ts';
+import { listenSmtp } from './smtp/listener.ts';
+import type { ListenerSettings } from './smtp/settings.ts';
+
+/** What every kind of listener gives. */
+export interface OpenListener {
+  readonly address: string;
+  readonly port: number;
+  /** Accepts nothing more at once; resolves when every session has ended. Those that take longer are cut. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** What a listener asks for whenever it needs it: the newest generation, and what its place says there. */
+export interface Standing {
+  readonly generation: Generation;
+  readonly place: Place;
+}
+
+export interface ListeningAddress {
+  readonly kind: PlaceKind;
+  readonly address: string;
+  readonly port: number;
+}
+
+interface Entry {
+  standing: Standing;
+  readonly listener: OpenListener;
+}
+
+export class Listeners {
+  readonly #runtime: Runtime;
+  readonly #entries = new Map<string, Entry>();
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  get addresses(): readonly ListeningAddress[] {
+    return [...this.#entries.values()].map(({ standing, listener }) => ({
+      kind: standing.place.kind,
+      address: listener.address,
+      port: listener.port,
+    }));
+  }
+
+  /** Opens what the generation wants and is not open, and closes the rest. Rejects with the system's error. */
+  async takeOver(generation: Generation): Promise<void> {
+    const wanted = new Map(generation.places.map((place) => [placeName(place), place]));
+    const gone = [...this.#entries].filter(([name]) => !wanted.has(name));
+    const gonePorts = new Set(gone.map(([, { standing }]) => standing.place.port));
+    const fresh = [...wanted].filter(([name]) => !this.#entries.has(name));
+    // An address may overlap one that goes, as [::]:25 does 127.0.0.1:25; such a one opens after the other closed.
+    const overlapping = fresh.filter(([, { port }]) => port !== 0 && gonePorts.has(port));
+    const apart = fresh.filter((entry) => !overlapping.includes(entry));
+    const opened = new Map<string, Entry>();
+    try {
+      for (const [name, place] of apart) opened.set(name, await this.#open({ generation, place }));
+      for (const [name, place] of overlapping) {
+        this.#closeOnPort(gone, place.port);
+        opened.set(name, await this.#open({ generation, place }));
+      }
+    } catch (error) {
+      await Promise.all([...opened.values()].map(({ listener }) => listener.close(0)));
+      await this.#reopen(gone);
+      throw error;
+    }
+    for (const [name] of gone) this.#close(name);
+    for (const [name, entry] of this.#entries) {
+      const place = wanted.get(name);
+      if (place !== undefined) entry.standing = { generation, place };
+    }
+    for (const [name, entry] of opened) {
+      this.#entries.set(name, entry);
+      announce(this.#runtime.log, entry);
+    }
+  }
+
+  /** Accepts nothing more; resolves when every session has ended. */
+  async close(): Promise<void> {
+    for (const name of [...this.#entries.keys()]) this.#close(name);
+    await Promise.all(this.#closing);
+  }
+
+  async #open(standing: Standing): Promise<Entry> {
+    const entry: { standing: Standing; listener?: OpenListener } = { standing };
+    const listener = await openListener(this.#runtime, standing.place, () => entry.standing);
+    return Object.assign(entry, { listener });
+  }
+
+  #close(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return;
+    this.#entries.delete(name);
+    const closed = entry.listener.close(entry.standing.generation.graceMs);
+    this.#closing.add(closed);
+    void closed.finally(() => this.#closing.delete(closed));
+  }
+
+  #closeOnPort(gone: readonly (readonly [string, Entry])[], port: number): void {
+    for (const [name, { standing }] of gone) if (standing.place.port === port) this.#close(name);
+  }
+
+  async #reopen(gone: readonly (readonly [string, Entry])[]): Promise<void> {
+    for (const [name, { standing }] of gone) {
+      if (!this.#entries.has(name)) this.#entries.set(name, await this.#open(standing));
+    }
+  }
+}
+
+// To add a kind of listener, open it here; `standing` is asked for whenever something is needed, so that a reload holds.
+async function openListener(runtime: Runtime, place: Place, standing: () => Standing): Promise<OpenListener> {
+  const { address, port } = place;
+  switch (place.kind) {
+    case 'smtp':
+    case 'lmtp':
+      return await listenSmtp({
+        address,
+        port,
+        memory: runtime.memory,
+        settings: () => smtpSettings(runtime, place.kind === 'lmtp' ? 'lmtp' : 'smtp', standing()),
+      });
+    case 'http':
+    case 'metrics':
+      throw new Error(`a listener of kind ${place.kind} is not served yet`);
+  }
+}
+
+function smtpSettings(
+  runtime: Runtime,
+  protocol: 'smtp' | 'lmtp',
+  { generation, place }: Standing,
+): ListenerSettings {
+  return {
+    hostName: place.hostName,
+    relayHosts: place.relayHosts,
+    maxConnections: place.maxConnections,
+    idleTimeoutMs: runtime.tuning.idleTimeoutMs,
+    terms: { protocol, attemptFirst: place.attemptFirst },
+    reception: generation.reception,
+  };
+}
+
+function announce(log: Log, { standing, listener }: Entry): void {
+  const at = formatListen({ host: listener.address, port: listener.port });
+  const message = `${standing.place.kind.toUpperCase()} on ${at}`;
+  log.notice({ level: 'info', code: 'listening', message });
+}

@@ -1,0 +1,129 @@
+// Which addresses a configuration wants the sidecar to listen at, by kind, with what each place's stanza says. Binds
+// nothing. An address outside the loopback interface is a fault while neither Relay_Hosts nor Auth_Users guards it.
+
+import { hostname, networkInterfaces } from 'node:os';
+import type { Configuration, ListenerKind } from '../shared/config/configuration.ts';
+import { evaluate, evaluateListen } from '../shared/config/evaluate.ts';
+import { formatFault, type Place as Written } from '../shared/config/fault.ts';
+import { type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
+import type { Network } from '../shared/config/networks.ts';
+import type { Option } from '../shared/config/option.ts';
+import { OPTIONS } from '../shared/config/options.ts';
+
+export type PlaceKind = 'smtp' | 'lmtp' | 'http' | 'metrics';
+
+/** One address to bind, and what its Listen stanza, its listener's stanza and the global scope say of it. */
+export interface Place {
+  readonly kind: PlaceKind;
+  readonly address: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly hostName: string;
+  readonly relayHosts: readonly Network[];
+  readonly attemptFirst: boolean;
+  readonly maxConnections: number;
+  readonly tlsRequired: boolean;
+  /** Paths as options name them. */
+  readonly certificateFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly usersFile: string | undefined;
+  /** The Listen stanza; undefined for the command line and for defaults. */
+  readonly written: Written | undefined;
+}
+
+export interface PlaceOptions {
+  /** Instead of the configuration's ESMTP_Listener stanzas. */
+  readonly listen?: readonly ListenAddress[];
+  /** `leave`: HTTP_Listener stanzas belong to a receiver in the same process. `serve` by default. */
+  readonly httpListeners?: 'serve' | 'leave';
+}
+
+export interface WantedPlaces {
+  readonly places: readonly Place[];
+  /** As they are printed, all of them. */
+  readonly faults: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Where the sidecar listens when nothing says otherwise. */
+export const DEFAULT_LISTEN: ListenAddress = { host: '127.0.0.1', port: 2525 };
+
+/** Two places of one name are the same socket, whatever else is said of them. */
+export function placeName({ kind, address, port }: Pick<Place, 'kind' | 'address' | 'port'>): string {
+  return `${kind} ${address} ${port}`;
+}
+
+export function wantedPlaces(configuration: Configuration, options: PlaceOptions): WantedPlaces {
+  const faults: string[] = [];
+  const warnings: string[] = [];
+  const places: Place[] = [];
+  const interfaces = networkInterfaces();
+  for (const { listen, ...wanted } of wantedListens(configuration, options)) {
+    const guarded = wanted.relayHosts.length > 0 || wanted.usersFile !== undefined;
+    const decision = listenAddresses(listen, { interfaces, guarded, guard: 'Relay_Hosts' });
+    if (!decision.ok) faults.push(decision.text);
+    else places.push(...decision.addresses.map((address) => ({ ...wanted, address, port: listen.port })));
+    if (listen.host === undefined && !guarded) warnings.push(narrowedText(listen, 'Relay_Hosts'));
+  }
+  const seen = new Set<string>();
+  for (const place of places) {
+    const name = `${place.address} ${place.port}`;
+    if (place.port !== 0 && seen.has(name)) faults.push(takenTwice(place));
+    seen.add(name);
+  }
+  return { places, faults, warnings };
+}
+
+type WantedListen = Omit<Place, 'address' | 'port'> & { readonly listen: ListenAddress };
+
+function wantedListens(configuration: Configuration, options: PlaceOptions): readonly WantedListen[] {
+  const stanzas = configuration.listeners.flatMap((listener) => {
+    const kind = kindOf(listener.kind);
+    if (kind === 'smtp' && options.listen !== undefined) return [];
+    if (kind === 'http' && options.httpListeners === 'leave') return [];
+    return listener.listens.map((scope) => {
+      const value = <T>(option: Option<T>): T => evaluateListen(configuration, option, listener, scope);
+      return { listen: scope.listen, written: scope.place, ...settingsFrom(kind, value) };
+    });
+  });
+  const asDefault = stanzas.some(({ kind }) => kind === 'smtp' || kind === 'lmtp') ? [] : [DEFAULT_LISTEN];
+  const bare = options.listen ?? asDefault;
+  const value = <T>(option: Option<T>): T => evaluate(configuration, option);
+  return [
+    ...bare.map((listen) => ({ listen, written: undefined, ...settingsFrom('smtp', value) })),
+    ...stanzas,
+  ];
+}
+
+function settingsFrom(
+  kind: PlaceKind,
+  value: <T>(option: Option<T>) => T,
+): Omit<WantedListen, 'listen' | 'written'> {
+  return {
+    kind,
+    hostName: value(OPTIONS.EHLO_Hostname) ?? hostname(),
+    relayHosts: value(OPTIONS.Relay_Hosts),
+    attemptFirst: value(OPTIONS.Attempt_First),
+    maxConnections: value(OPTIONS.Max_Inbound_Connections),
+    tlsRequired: value(OPTIONS.TLS_Required),
+    certificateFile: value(OPTIONS.TLS_Certificate),
+    keyFile: value(OPTIONS.TLS_Key),
+    usersFile: value(OPTIONS.Auth_Users),
+  };
+}
+
+function kindOf(kind: ListenerKind): PlaceKind {
+  switch (kind) {
+    case 'ESMTP_Listener':
+      return 'smtp';
+    case 'LMTP_Listener':
+      return 'lmtp';
+    case 'HTTP_Listener':
+      return 'http';
+  }
+}
+
+function takenTwice({ address, port, written }: Place): string {
+  const message = `${address}, port ${port}, is listened at twice`;
+  return written === undefined ? message : formatFault({ place: written, message });
+}
