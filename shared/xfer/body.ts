@@ -75,7 +75,7 @@ const FORMATS: ReadonlyMap<string, TransferFormat> = new Map([
 ]);
 
 /** Parameters such as charset are skipped: they change nothing for these types. */
-function formatOf(contentType: string | undefined): TransferFormat | Problem {
+export function formatOf(contentType: string | undefined): TransferFormat | Problem {
   const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const format = FORMATS.get(type);
   if (format !== undefined) return format;
@@ -139,25 +139,36 @@ function parseRfc822(
   context: TransferContext,
   header: HeaderContext,
 ): TransferResult {
+  const envelope = readRfc822Envelope(headers, context.makeId);
+  if (!envelope.ok) return envelope;
+  const local = newlineKind(countNewlines(body, false)) === 'lf';
+  const content = local ? convertNewlines(body) : body;
+  const boundary = { id: envelope.id, sizeBytes: content.length, upload: false };
+  return { ok: true, format: 'rfc822', messages: [judged(envelope.fields, boundary, header, content)] };
+}
+
+export type Rfc822Envelope =
+  | { readonly ok: true; readonly id: string; readonly fields: JsonObject }
+  | { readonly ok: false; readonly problem: Problem };
+
+/** Of a `message/rfc822` request: its id, and its envelope as `readHeader` reads it. */
+export function readRfc822Envelope(headers: RequestHeaders, makeId: () => string): Rfc822Envelope {
   const sender = headers['x-xfer-sender'];
   if (sender === undefined) return missingHeader('X-Xfer-Sender is missing; <> is the null reverse path');
   const recipients = headers['x-xfer-recipients'];
   if (recipients === undefined)
     return missingHeader('X-Xfer-Recipients is missing; separate several by commas');
   const key = headers['idempotency-key'];
-  const id = readId(key === undefined ? context.makeId() : unquoted(key), 'Idempotency-Key');
+  const id = readId(key === undefined ? makeId() : unquoted(key), 'Idempotency-Key');
   if (!id.ok) return id;
-  const local = newlineKind(countNewlines(body, false)) === 'lf';
-  const content = local ? convertNewlines(body) : body;
-  const boundary = { id: id.id, sizeBytes: content.length, upload: false };
   const fields = {
     sender: unbracketed(utf8HeaderValue(sender)),
     recipients: splitMailboxes(utf8HeaderValue(recipients)),
   };
-  return { ok: true, format: 'rfc822', messages: [judged(fields, boundary, header, content)] };
+  return { ok: true, id: id.id, fields };
 }
 
-function missingHeader(detail: string): TransferResult {
+function missingHeader(detail: string): { readonly ok: false; readonly problem: Problem } {
   return { ok: false, problem: problem('missing-header', detail) };
 }
 

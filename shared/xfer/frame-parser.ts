@@ -1,8 +1,9 @@
 // The stream parser of `application/vnd.delay-xfer.v1`: frames, each one line of JSON, LF, and exactly `sizeBytes`
 // octets of content (none with `upload`). Chunks may be cut anywhere; the result is the same for every cut. A fault
 // of the framing is a fault of the whole request, since nothing after it can be trusted; a fault within a
-// well-framed header refuses that message alone. Throws nothing. Content is not copied where one chunk holds it
-// whole, so a pushed chunk must not be written to afterwards. Hashes are compared later, with the content scan.
+// well-framed header refuses that message alone. Throws nothing. Where content is kept says `KeepContent`; in memory
+// it is not copied where one chunk holds it whole, so a pushed chunk must not be written to afterwards. Hashes are
+// compared later, with the content scan.
 
 import { type Boundary, type HeaderContext, readBoundary, readHeader } from './header.ts';
 import { parseJsonObject } from './json-object.ts';
@@ -10,32 +11,50 @@ import { MAX_HEADER_LINE_BYTES, type TransferLimits } from './limits.ts';
 import type { XferHeader, XferMessage } from './message.ts';
 import { type Problem, problem } from './problem.ts';
 
-export type FramesResult =
-  | { readonly ok: true; readonly messages: readonly XferMessage[] }
+export type FramesResult<C = Buffer> =
+  | { readonly ok: true; readonly messages: readonly XferMessage<C>[] }
   | { readonly ok: false; readonly problem: Problem };
+
+/** Takes one message's content piece by piece. */
+export interface ContentKeeper<C> {
+  push(piece: Buffer): void;
+  /** After the last piece. */
+  end(): C;
+}
+
+/** Called once for each message whose header is fit, before its first piece. */
+export type KeepContent<C> = (header: XferHeader) => ContentKeeper<C>;
+
+export const keepInMemory: KeepContent<Buffer> = () => {
+  const pieces: Buffer[] = [];
+  return { push: (piece) => pieces.push(piece), end: () => joined(pieces) };
+};
 
 /** A whole body at once. */
 export function parseFrames(body: Buffer, limits: TransferLimits, nowMs: number): FramesResult {
-  const parser = new FrameParser(limits, nowMs);
+  const parser = new FrameParser(limits, nowMs, keepInMemory);
   parser.push(body);
   return parser.end();
 }
 
 /** Lives for one request: `push` its chunks in order, then `end` once. */
-export class FrameParser {
+export class FrameParser<C> {
   readonly #limits: TransferLimits;
   readonly #context: HeaderContext;
-  readonly #messages: XferMessage[] = [];
+  readonly #keep: KeepContent<C>;
+  readonly #messages: XferMessage<C>[] = [];
   #problem: Problem | undefined;
-  /** The pieces of the line or the content that is being read, and how many octets they hold. */
+  /** The pieces of the line that is being read. */
   #pieces: Buffer[] = [];
+  /** Octets of the line or the content that is being read, so far. */
   #held = 0;
   /** Set while content is read. */
-  #open: OpenFrame | undefined;
+  #open: OpenFrame<C> | undefined;
 
-  constructor(limits: TransferLimits, nowMs: number) {
+  constructor(limits: TransferLimits, nowMs: number, keep: KeepContent<C>) {
     this.#limits = limits;
     this.#context = { nowMs, maxMessageBytes: limits.maxMessageBytes };
+    this.#keep = keep;
   }
 
   /** False once the request is known to be faulty: what follows need not be read. */
@@ -48,7 +67,7 @@ export class FrameParser {
     return this.#problem === undefined;
   }
 
-  end(): FramesResult {
+  end(): FramesResult<C> {
     if (this.#problem === undefined) this.#problem = this.#faultAtEnd();
     if (this.#problem !== undefined) return { ok: false, problem: this.#problem };
     return { ok: true, messages: this.#messages };
@@ -66,9 +85,13 @@ export class FrameParser {
       this.#problem = problem('header-line-too-long', detail);
       return chunk.length;
     }
-    this.#hold(chunk.subarray(from, end));
+    this.#pieces.push(chunk.subarray(from, end));
+    this.#held += end - from;
     if (lf < 0) return chunk.length;
-    this.#beginFrame(this.#take());
+    const line = joined(this.#pieces);
+    this.#pieces = [];
+    this.#held = 0;
+    this.#beginFrame(line);
     return lf + 1;
   }
 
@@ -100,52 +123,39 @@ export class FrameParser {
   #openFrame(boundary: Boundary, result: ReturnType<typeof readHeader>): void {
     if (!result.ok) {
       this.#messages.push({ kind: 'refused', id: boundary.id, reply: result.reply });
-      if (!boundary.upload) this.#await({ sizeBytes: boundary.sizeBytes, header: undefined });
+      if (!boundary.upload) this.#await({ sizeBytes: boundary.sizeBytes, kept: undefined });
     } else if (boundary.upload) {
       this.#messages.push({ kind: 'upload', header: result.header });
     } else {
-      this.#await({ sizeBytes: boundary.sizeBytes, header: result.header });
+      const { header } = result;
+      this.#await({ sizeBytes: boundary.sizeBytes, kept: { header, content: this.#keep(header) } });
     }
   }
 
-  #await(frame: OpenFrame): void {
+  #await(frame: OpenFrame<C>): void {
     if (frame.sizeBytes > 0) this.#open = frame;
-    else if (frame.header !== undefined) this.#close(frame.header, Buffer.alloc(0));
+    else this.#close(frame);
   }
 
   /** Octets of a refused frame are counted, not held. */
-  #readContent(frame: OpenFrame, chunk: Buffer, from: number): number {
+  #readContent(frame: OpenFrame<C>, chunk: Buffer, from: number): number {
     const end = Math.min(chunk.length, from + frame.sizeBytes - this.#held);
-    if (frame.header === undefined) this.#held += end - from;
-    else this.#hold(chunk.subarray(from, end));
-    if (this.#held === frame.sizeBytes) {
-      this.#open = undefined;
-      const content = this.#take();
-      if (frame.header !== undefined) this.#close(frame.header, content);
-    }
+    this.#held += end - from;
+    frame.kept?.content.push(chunk.subarray(from, end));
+    if (this.#held === frame.sizeBytes) this.#close(frame);
     return end;
   }
 
-  #close(header: XferHeader, content: Buffer): void {
-    this.#messages.push({ kind: 'message', header, content });
-  }
-
-  #hold(piece: Buffer): void {
-    this.#pieces.push(piece);
-    this.#held += piece.length;
-  }
-
-  #take(): Buffer {
-    const [first, ...more] = this.#pieces;
-    this.#pieces = [];
+  #close({ kept }: OpenFrame<C>): void {
+    this.#open = undefined;
     this.#held = 0;
-    if (first === undefined) return Buffer.alloc(0);
-    return more.length === 0 ? first : Buffer.concat([first, ...more]);
+    if (kept === undefined) return;
+    this.#messages.push({ kind: 'message', header: kept.header, content: kept.content.end() });
   }
 
   #faultAtEnd(): Problem | undefined {
     if (this.#open !== undefined) {
-      const number = this.#messages.length + (this.#open.header === undefined ? 0 : 1);
+      const number = this.#messages.length + (this.#open.kept === undefined ? 0 : 1);
       const detail = `frame ${number}: ${this.#held} of ${this.#open.sizeBytes} octets of content came`;
       return problem('frame-truncated', detail);
     }
@@ -159,10 +169,16 @@ export class FrameParser {
   }
 }
 
-/** A frame whose content is being read; `header` is undefined when the message was refused already. */
-interface OpenFrame {
+/** A frame whose content is being read; `kept` is undefined when the message was refused already. */
+interface OpenFrame<C> {
   readonly sizeBytes: number;
-  readonly header: XferHeader | undefined;
+  readonly kept: { readonly header: XferHeader; readonly content: ContentKeeper<C> } | undefined;
+}
+
+function joined(pieces: readonly Buffer[]): Buffer {
+  const [first, ...more] = pieces;
+  if (first === undefined) return Buffer.alloc(0);
+  return more.length === 0 ? first : Buffer.concat([first, ...more]);
 }
 
 const LF = 0x0a;

@@ -5,7 +5,7 @@
 // KumoMTA may grow: unknown fields are skipped, and meta that is too large is cut, not refused, since KumoMTA tries
 // a refused transfer again until the message expires. Throws nothing.
 
-import { type HeaderContext, readHeader } from './header.ts';
+import { type HeaderContext, type HeaderResult, readHeader } from './header.ts';
 import { parseInstant } from './instant.ts';
 import { isObject, type JsonObject, parseJsonObject } from './json-object.ts';
 import { CLOCK_SKEW_MS, EARLIEST_MS, MAX_ATTEMPTS, MAX_HEADER_LINE_BYTES, MAX_META_BYTES } from './limits.ts';
@@ -28,19 +28,33 @@ export function parseKumoTransfer(body: Buffer, context: HeaderContext): KumoRes
     const detail = `the first line has ${lf} octets, at most ${MAX_HEADER_LINE_BYTES} are read`;
     return { ok: false, problem: problem('header-line-too-long', detail) };
   }
-  const parsed = parseJsonObject(body.subarray(0, lf));
+  const content = body.subarray(lf + 1);
+  const read = readKumoLine(body.subarray(0, lf), content.length, context);
+  if (!read.ok) return read;
+  return {
+    ok: true,
+    message: read.result.ok
+      ? { kind: 'message', header: read.result.header, content }
+      : { kind: 'refused', id: read.id, reply: read.result.reply },
+  };
+}
+
+export type KumoLineResult =
+  | { readonly ok: true; readonly id: string; readonly result: HeaderResult }
+  | { readonly ok: false; readonly problem: Problem };
+
+/** The line without its LF, once the length of the content behind it is known. */
+export function readKumoLine(line: Buffer, sizeBytes: number, context: HeaderContext): KumoLineResult {
+  const parsed = parseJsonObject(line);
   if (!parsed.ok) return { ok: false, problem: problem('bad-frame', `the line ${parsed.fault}`) };
   const id = simpleUuid(parsed.object['id']);
   if (id === undefined)
     return { ok: false, problem: problem('bad-id', 'id must be a UUID, as KumoMTA makes it') };
-  const content = body.subarray(lf + 1);
-  const boundary = { id, sizeBytes: content.length, upload: false };
-  const result = readHeader(xferFields(id, parsed.object, context.nowMs), boundary, context);
+  const boundary = { id, sizeBytes, upload: false };
   return {
     ok: true,
-    message: result.ok
-      ? { kind: 'message', header: result.header, content }
-      : { kind: 'refused', id, reply: result.reply },
+    id,
+    result: readHeader(xferFields(id, parsed.object, context.nowMs), boundary, context),
   };
 }
 

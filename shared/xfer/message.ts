@@ -28,8 +28,8 @@ export interface XferHeader {
 }
 
 /** A well-framed message: either fit to be accepted, or refused alone without touching its neighbours. */
-export type XferMessage =
-  | { readonly kind: 'message'; readonly header: XferHeader; readonly content: Buffer }
+export type XferMessage<C = Buffer> =
+  | { readonly kind: 'message'; readonly header: XferHeader; readonly content: C }
   | { readonly kind: 'upload'; readonly header: XferHeader }
   | { readonly kind: 'refused'; readonly id: string; readonly reply: Reply };
 

@@ -12,11 +12,11 @@ export type PatienceResult =
   | { readonly ok: true; readonly patienceMs: number }
   | { readonly ok: false; readonly problem: Problem };
 
-/** The header's value; absent or longer than the most, it is MAX_PATIENCE_MS. */
-export function parsePatience(value: string | undefined): PatienceResult {
-  if (value === undefined) return { ok: true, patienceMs: MAX_PATIENCE_MS };
+/** The header's value; absent or longer than the most, it is the most. */
+export function parsePatience(value: string | undefined, mostMs = MAX_PATIENCE_MS): PatienceResult {
+  if (value === undefined) return { ok: true, patienceMs: mostMs };
   const patienceMs = /^\d{1,9}$/.test(value.trim()) ? Number(value) : 0;
-  if (patienceMs >= MIN_PATIENCE_MS) return { ok: true, patienceMs: Math.min(patienceMs, MAX_PATIENCE_MS) };
+  if (patienceMs >= MIN_PATIENCE_MS) return { ok: true, patienceMs: Math.min(patienceMs, mostMs) };
   const detail = `X-Xfer-Patience-Ms must be whole milliseconds, at least ${MIN_PATIENCE_MS}`;
   return { ok: false, problem: problem('bad-patience', detail) };
 }

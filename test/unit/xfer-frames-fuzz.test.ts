@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type FrameSource, formatFrames } from '../../shared/xfer/frame-format.ts';
-import { FrameParser, type FramesResult, parseFrames } from '../../shared/xfer/frame-parser.ts';
+import { FrameParser, type FramesResult, keepInMemory, parseFrames } from '../../shared/xfer/frame-parser.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 22, 12, 0, 0);
@@ -14,7 +14,7 @@ function parse(body: Buffer): FramesResult {
 }
 
 function parseChunks(chunks: readonly Buffer[]): FramesResult {
-  const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS);
+  const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS, keepInMemory);
   for (const chunk of chunks) parser.push(chunk);
   return parser.end();
 }

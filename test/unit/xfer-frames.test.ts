@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatFrameHeader, formatFrames } from '../../shared/xfer/frame-format.ts';
-import { FrameParser, type FramesResult, parseFrames } from '../../shared/xfer/frame-parser.ts';
+import { FrameParser, type FramesResult, keepInMemory, parseFrames } from '../../shared/xfer/frame-parser.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
 import type { XferHeader } from '../../shared/xfer/message.ts';
 
@@ -15,7 +15,7 @@ function parse(body: string | Buffer, limits = DEFAULT_LIMITS): FramesResult {
 }
 
 function parseChunks(chunks: readonly Buffer[]): FramesResult {
-  const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS);
+  const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS, keepInMemory);
   for (const chunk of chunks) parser.push(chunk);
   return parser.end();
 }
@@ -279,7 +279,7 @@ describe('a fault of the framing', () => {
   }
 
   test('a header line over 1 MiB faults the request as soon as it is too long', () => {
-    const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS);
+    const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS, keepInMemory);
     assert.equal(parser.push(Buffer.alloc(1_048_576, ' ')), true);
     assert.equal(parser.push(Buffer.from(' ')), false);
     assert.deepEqual(problemOf(parser.end()), [
@@ -299,7 +299,7 @@ describe('a fault of the framing', () => {
   });
 
   test('a fault stands whatever follows it', () => {
-    const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS);
+    const parser = new FrameParser(DEFAULT_LIMITS, NOW_MS, keepInMemory);
     assert.equal(parser.push(Buffer.from('hello\n')), false);
     assert.equal(parser.push(Buffer.from(frame('1', 'x'))), false);
     assert.deepEqual(problemOf(parser.end()), [400, 'bad-frame', 'frame 1: the line is not JSON']);
