@@ -19,6 +19,7 @@ import { parseListen } from './listen.ts';
 import { nearestName } from './nearest.ts';
 import { OPTIONS, OPTIONS_BY_NAME, type Option, type Scope } from './options.ts';
 import { type Assignment, type Entry, parseSyntax, type Stanza, type Value } from './syntax.ts';
+import type { Reading } from './value-types.ts';
 
 /** The file that an `include` names, as seen from the file that includes it; undefined when it cannot be read. */
 export type IncludeReader = (path: string, includedFrom: string) => SourceFile | undefined;
@@ -44,8 +45,10 @@ type StanzaKind = (typeof KNOWN_STANZAS)[number];
 /** The scripts of the XFER pages; what they load is part of the product here. */
 const KNOWN_SOURCES = ['msys.xfer.server', 'msys.xfer.client'];
 
+type Place_ = Scope | 'binding-domain' | 'scriptlet';
+
 interface Domains {
-  readonly scope: Scope;
+  readonly scope: Place_;
   readonly domains: DraftDomain[];
 }
 interface DraftDomain extends DomainScope {
@@ -99,7 +102,7 @@ class Reader {
   // Assignments go into `settings`; `onStanza` takes the stanzas that may stand here and answers false for others.
   #walk(
     entries: readonly Entry[],
-    scope: Scope,
+    scope: Place_,
     settings: Map<string, Setting>,
     where: string,
     onStanza: (stanza: Stanza, kind: StanzaKind) => boolean,
@@ -253,14 +256,14 @@ class Reader {
     });
   }
 
-  #assign(assignment: Assignment, scope: Scope, settings: Map<string, Setting>, where: string): void {
+  #assign(assignment: Assignment, scope: Place_, settings: Map<string, Setting>, where: string): void {
     const option = OPTIONS_BY_NAME.get(assignment.name.toLowerCase());
     if (option === undefined) {
       const names = [...OPTIONS_BY_NAME.values()].map((row) => row.name);
       this.#unknown(assignment.place, 'option', assignment.name, names);
       return;
     }
-    if (!option.scopes.includes(scope)) {
+    if (!allows(option, scope)) {
       this.#fault(
         assignment.place,
         `${option.name} cannot stand in ${where}`,
@@ -271,10 +274,10 @@ class Reader {
     const reading = option.type.read(assignment.value);
     if (!reading.ok) {
       if (option.secret) this.#fault(withoutValue(assignment), `${option.name} takes ${option.type.takes}`);
-      else this.#fault(reading.culprit.place, describeWrongValue(option, reading.message));
+      else this.#fault(reading.culprit.place, describeWrongValue(option, reading), reading.mend);
       return;
     }
-    if (option.withoutEffect !== undefined) {
+    if (typeof option.withoutEffect === 'string') {
       this.#warn(assignment.place, `${option.name} has no effect: ${option.withoutEffect}`);
     }
     const earlier = settings.get(option.name);
@@ -309,9 +312,19 @@ class Reader {
   }
 }
 
-function describeWrongValue(option: Option<unknown>, message: string): string {
+function allows(option: Option<unknown>, scope: Place_): boolean {
+  if (scope !== 'binding-domain') return scope !== 'scriptlet' && option.scopes.includes(scope);
+  return option.scopes.includes('domain') && option.scopes.includes('binding');
+}
+
+function describeWrongValue(
+  option: Option<unknown>,
+  { reason, culprit }: Reading<unknown> & { ok: false },
+): string {
+  if (reason !== undefined) return `${option.name}: ${reason}`;
   const unit = option.unit === undefined ? '' : ` (${option.unit})`;
-  return message.startsWith('takes ') ? `${option.name} ${message}${unit}` : `${option.name}: ${message}`;
+  const written = culprit.kind === 'list' ? 'a list' : `"${culprit.text}"`;
+  return `${option.name} takes ${option.type.takes}, not ${written}${unit}`;
 }
 
 // Faults reach terminals and logs, where a password does not belong.

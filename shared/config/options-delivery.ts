@@ -1,60 +1,50 @@
-// Options that say how mail is delivered: the receiving side. TLS has a table of its own, options-tls.ts.
+// Options that say how sessions are led, how many there are and how long a peer may take: the receiving side, and
+// attempts of the sidecar's own.
 
 import { DELIVERY_SCOPES, option } from './option.ts';
-import { choice, hostName, networks, rate, routes, wholeNumber } from './value-types.ts';
+import { choice, wholeNumber } from './value-types.ts';
+import { type Rate, rate } from './value-types-mail.ts';
+import { hostName } from './value-types-network.ts';
 
 /** The longest that RFC 5321 §4.5.3.2 asks for; an invocation has 900 s for everything. */
 const MAX_TIMEOUT_SECONDS = 600;
 
 export const DELIVERY_OPTIONS = {
-  // Where mail goes.
-  Routes: option({
-    name: 'Routes',
-    type: routes,
-    default: [],
-    scopes: DELIVERY_SCOPES,
-    side: 'both',
-    momentum:
-      'Where mail of this domain goes instead of to its MX hosts; "__mx__" stands for those. Tried as listed, or by pref.',
-    deviation:
-      "A receiver passes over xfer:// routes, which are the sending side's; ttl is read, and DNS decides.",
-  }),
-  Remote_SMTP_Port: option({
-    name: 'Remote_SMTP_Port',
-    type: wholeNumber(1, 65_535),
-    default: 25,
-    scopes: DELIVERY_SCOPES,
-    side: 'receiving',
-    momentum: 'The port of MX hosts, and of routes that name none; default 25.',
-  }),
-  Skip_Hosts: option({
-    name: 'Skip_Hosts',
-    type: networks,
-    default: [],
-    scopes: DELIVERY_SCOPES,
-    side: 'receiving',
-    momentum: 'Addresses and networks that mail is never sent to; other addresses of the domain are tried.',
-    deviation: 'It may stand in a Domain as well.',
-  }),
-
-  // How a session is led.
   EHLO_Hostname: option<string | undefined>({
     name: 'EHLO_Hostname',
     type: hostName,
     default: undefined,
-    scopes: ['global', 'domain', 'binding', 'binding-domain', 'listener'],
+    defaultText: 'the host name',
+    scopes: [...DELIVERY_SCOPES, 'listener'],
     side: 'both',
-    momentum: 'The name said in EHLO; the host name by default.',
+    attempt: true,
+    meaning: 'The name said in EHLO, and in the greeting of a listener.',
+    momentum: 'the host name',
   }),
+
+  // How much at once.
   Max_Outbound_Connections: option({
     name: 'Max_Outbound_Connections',
     type: wholeNumber(1, 100_000),
     unit: 'connections',
     default: 32,
-    scopes: DELIVERY_SCOPES,
+    scopes: [...DELIVERY_SCOPES, 'host'],
     side: 'receiving',
-    momentum: 'The most connections to one domain; default 32.',
-    deviation: 'Domains whose MX hosts are the same share them.',
+    attempt: true,
+    meaning: 'The most connections to one domain at once; in a Host stanza, to that mail host.',
+    momentum: '32',
+    deviation: 'Domains whose mail hosts are the same share them.',
+  }),
+  Server_Max_Outbound_Connections: option({
+    name: 'Server_Max_Outbound_Connections',
+    type: wholeNumber(1, 1_000_000),
+    unit: 'connections',
+    default: 20_000,
+    scopes: ['global', 'binding'],
+    side: 'receiving',
+    meaning: 'The most connections in all at once; in a Binding, over that binding.',
+    momentum: '75000; 20000 in its default file',
+    withoutEffect: 'connections are not limited in all yet',
   }),
   Max_Deliveries_Per_Connection: option({
     name: 'Max_Deliveries_Per_Connection',
@@ -63,19 +53,54 @@ export const DELIVERY_OPTIONS = {
     default: 0,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'The most messages over one connection; 0 (default) is no limit.',
+    attempt: true,
+    meaning: 'The most messages over one connection; 0 is no limit.',
+    momentum: '0',
   }),
-  Outbound_Throttle_Messages: option<{ readonly messages: number; readonly overSeconds: number } | undefined>(
-    {
-      name: 'Outbound_Throttle_Messages',
-      type: rate,
-      default: undefined,
-      scopes: DELIVERY_SCOPES,
-      side: 'receiving',
-      momentum: 'The most messages over a number of seconds, "100/60".',
-      withoutEffect: 'rates are not limited yet; connections are, by Max_Outbound_Connections',
-    },
-  ),
+  Max_Recipients_Per_Connection: option({
+    name: 'Max_Recipients_Per_Connection',
+    type: wholeNumber(0, 1_000_000),
+    unit: 'recipients',
+    default: 0,
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    meaning: 'The most RCPT commands over one connection; 0 is no limit.',
+    momentum: '0',
+    withoutEffect:
+      'recipients per connection are not limited yet; messages are, by Max_Deliveries_Per_Connection',
+  }),
+  Max_Recipients_Per_Batch: option({
+    name: 'Max_Recipients_Per_Batch',
+    type: wholeNumber(1, 1_000_000),
+    unit: 'recipients',
+    default: 100,
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    meaning: 'The most recipients in one transaction.',
+    momentum: '100',
+    deviation: 'A delivery has 50 recipients at most, so more than 50 changes nothing.',
+    withoutEffect: 'a transaction has up to 50 recipients',
+  }),
+  Outbound_Throttle_Messages: option<Rate | undefined>({
+    name: 'Outbound_Throttle_Messages',
+    type: rate,
+    default: undefined,
+    scopes: [...DELIVERY_SCOPES, 'host'],
+    side: 'receiving',
+    meaning: 'The most messages over a number of seconds, "100/60"; 0 is no limit.',
+    momentum: 'none',
+    withoutEffect: 'rates are not limited yet; connections are, by Max_Outbound_Connections',
+  }),
+  Outbound_Throttle_Connections: option<Rate | undefined>({
+    name: 'Outbound_Throttle_Connections',
+    type: rate,
+    default: undefined,
+    scopes: [...DELIVERY_SCOPES, 'host'],
+    side: 'receiving',
+    meaning: 'The most new connections over a number of seconds, "1/60"; 0 is no limit.',
+    momentum: 'none',
+    withoutEffect: 'rates are not limited yet; connections are, by Max_Outbound_Connections',
+  }),
   Idle_Timeout: option({
     name: 'Idle_Timeout',
     type: wholeNumber(0, MAX_TIMEOUT_SECONDS),
@@ -83,7 +108,8 @@ export const DELIVERY_OPTIONS = {
     default: 5,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long a session without mail is kept open for the next message; default 5.',
+    meaning: 'How long a session without mail is kept open for the next message.',
+    momentum: '5',
     withoutEffect: 'a session ends when its invocation has no more mail for the site',
   }),
 
@@ -95,8 +121,10 @@ export const DELIVERY_OPTIONS = {
     default: 30,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long a connection may take to open; default 300.',
-    deviation: 'Default 30. Connection, greeting, EHLO and TLS together have 60 s at most.',
+    attempt: true,
+    meaning: 'How long a connection may take to open.',
+    momentum: '300',
+    deviation: 'A function waits at a price. Connection, greeting, EHLO and TLS together have 60 s at most.',
   }),
   EHLO_Timeout: option({
     name: 'EHLO_Timeout',
@@ -105,7 +133,9 @@ export const DELIVERY_OPTIONS = {
     default: 300,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long the reply to EHLO may take; default 300.',
+    attempt: true,
+    meaning: 'How long the reply to EHLO may take.',
+    momentum: '300',
     deviation: 'Connection, greeting, EHLO and TLS together have 60 s at most.',
   }),
   Mailfrom_Timeout: option({
@@ -115,7 +145,9 @@ export const DELIVERY_OPTIONS = {
     default: 300,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long the reply to MAIL may take; default 300.',
+    attempt: true,
+    meaning: 'How long the reply to MAIL may take.',
+    momentum: '300',
   }),
   Rcptto_Timeout: option({
     name: 'Rcptto_Timeout',
@@ -124,7 +156,9 @@ export const DELIVERY_OPTIONS = {
     default: 300,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long the reply to a RCPT may take; default 300.',
+    attempt: true,
+    meaning: 'How long the reply to a RCPT may take.',
+    momentum: '300',
   }),
   Body_Timeout: option({
     name: 'Body_Timeout',
@@ -133,7 +167,9 @@ export const DELIVERY_OPTIONS = {
     default: 600,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long the reply to the final dot may take; default 600.',
+    attempt: true,
+    meaning: 'How long the reply to the final dot may take.',
+    momentum: '600',
   }),
   RSET_Timeout: option({
     name: 'RSET_Timeout',
@@ -142,7 +178,9 @@ export const DELIVERY_OPTIONS = {
     default: 30,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long the reply to RSET may take; default 30.',
+    attempt: true,
+    meaning: 'How long the reply to RSET may take.',
+    momentum: '30',
   }),
 
   // What may be done to content.
@@ -152,8 +190,7 @@ export const DELIVERY_OPTIONS = {
     default: 'refuse' as const,
     scopes: ['global'],
     side: 'receiving',
-    deviation:
-      'Content that mixes bare CR or LF with CRLF is refused, or converted, which breaks signatures.',
+    meaning: 'Content that mixes bare CR or LF with CRLF is refused, or made whole, which breaks signatures.',
   }),
   Eight_Bit_Mail: option({
     name: 'Eight_Bit_Mail',
@@ -161,8 +198,10 @@ export const DELIVERY_OPTIONS = {
     default: 'refuse' as const,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    deviation:
-      '8-bit content for a peer without 8BITMIME fails (5.6.3), or is encoded anew, which breaks signatures; ' +
+    attempt: true,
+    meaning:
+      '8-bit content for a peer without 8BITMIME fails (5.6.3), or becomes quoted-printable or base64, which breaks ' +
+      'DKIM signatures; what cannot be converted rightly (8-bit header fields, signed parts) fails all the same. ' +
       "Momentum's Transform_8BitMime_Content strips the eighth bit by default.",
   }),
 };

@@ -1,16 +1,19 @@
 // Options of listeners: who may hand mail over, and how the sidecar takes it.
 
 import { option } from './option.ts';
-import { filePath, flag, listenAddress, networks, wholeNumber } from './value-types.ts';
+import { filePath, flag, wholeNumber } from './value-types.ts';
+import { listenAddress, networks } from './value-types-network.ts';
 
 export const LISTENER_OPTIONS = {
   Relay_Hosts: option({
     name: 'Relay_Hosts',
     type: networks,
     default: [],
+    defaultText: 'none: this machine alone',
     scopes: ['global', 'listener'],
     side: 'both',
-    momentum: 'The networks that may relay through this machine.',
+    meaning: 'The networks that may hand mail over, apart from the machine itself.',
+    momentum: 'none',
     deviation: 'A listener outside the loopback interface does not start without it, or Auth_Users.',
   }),
   Attempt_First: option({
@@ -19,7 +22,7 @@ export const LISTENER_OPTIONS = {
     default: false,
     scopes: ['global', 'listener'],
     side: 'sending',
-    deviation: 'Whether the sidecar tries SMTP itself before it hands over.',
+    meaning: 'Whether the sidecar tries SMTP itself before it hands deferred mail over.',
   }),
   TLS_Certificate: option<string | undefined>({
     name: 'TLS_Certificate',
@@ -27,8 +30,9 @@ export const LISTENER_OPTIONS = {
     default: undefined,
     scopes: ['listener'],
     side: 'sending',
-    momentum: 'A file with the certificate of the listener and those that vouch for it, in PEM.',
-    deviation: 'With it, and TLS_Key, the listener offers STARTTLS.',
+    meaning: 'A file with the certificate of the listener and those that vouch for it, in PEM.',
+    momentum: 'none',
+    deviation: 'With it, and TLS_Key, the listener offers STARTTLS. Deliveries show no certificate.',
     file: 'certificates',
   }),
   TLS_Key: option<string | undefined>({
@@ -37,7 +41,8 @@ export const LISTENER_OPTIONS = {
     default: undefined,
     scopes: ['listener'],
     side: 'sending',
-    momentum: 'A file with the key of TLS_Certificate, in PEM.',
+    meaning: 'A file with the key of TLS_Certificate, in PEM.',
+    momentum: 'none',
     file: 'key',
   }),
   TLS_Required: option({
@@ -46,7 +51,7 @@ export const LISTENER_OPTIONS = {
     default: false,
     scopes: ['listener'],
     side: 'sending',
-    deviation: 'Whether MAIL is refused before STARTTLS; clients on the loopback interface are exempt.',
+    meaning: 'Whether MAIL is refused before STARTTLS; clients on the loopback interface are exempt.',
   }),
   Auth_Users: option<string | undefined>({
     name: 'Auth_Users',
@@ -54,7 +59,7 @@ export const LISTENER_OPTIONS = {
     default: undefined,
     scopes: ['listener'],
     side: 'sending',
-    deviation:
+    meaning:
       'A file of users and password hashes, as `npm run credential` makes them. Who authenticates may hand mail ' +
       'over from anywhere; AUTH is offered over TLS, and in clear on the loopback interface.',
     file: 'users',
@@ -65,7 +70,7 @@ export const LISTENER_OPTIONS = {
     default: undefined,
     scopes: ['global'],
     side: 'sending',
-    deviation: 'Where the sidecar answers Prometheus, on the loopback interface: "127.0.0.1:9325".',
+    meaning: 'Where the sidecar answers Prometheus, on the loopback interface: "127.0.0.1:9325".',
   }),
   Max_Held_Bytes: option({
     name: 'Max_Held_Bytes',
@@ -74,7 +79,7 @@ export const LISTENER_OPTIONS = {
     default: 268_435_456,
     scopes: ['global'],
     side: 'sending',
-    deviation: 'Content that the sidecar holds in memory at once; past it clients hear 452.',
+    meaning: 'Content that the sidecar holds in memory at once; past it clients hear 452.',
   }),
   Max_Inbound_Connections: option({
     name: 'Max_Inbound_Connections',
@@ -83,6 +88,6 @@ export const LISTENER_OPTIONS = {
     default: 500,
     scopes: ['global', 'listener'],
     side: 'sending',
-    deviation: 'Connections that a listener keeps open at once; past it clients hear 421.',
+    meaning: 'Connections that a listener keeps open at once; past it clients hear 421.',
   }),
 };

@@ -1,7 +1,8 @@
 // Options that say how long mail is retried: the receiving side.
 
 import { DELIVERY_SCOPES, option } from './option.ts';
-import { retryCount, wholeNumber } from './value-types.ts';
+import { flag, wholeNumber } from './value-types.ts';
+import { retryCount } from './value-types-mail.ts';
 
 /** Expiry is at most 10 days: content lives 14. */
 const MAX_EXPIRATION_SECONDS = 864_000;
@@ -14,8 +15,9 @@ export const RETRY_OPTIONS = {
     default: 300,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'The wait after the first deferral, doubled after each further one; default 1200.',
-    deviation: 'Default 300, since this mail was deferred before it came.',
+    meaning: 'The wait after the first deferral, doubled after each further one, give or take a tenth.',
+    momentum: '1200',
+    deviation: 'This mail was deferred before it came.',
   }),
   Max_Retry_Interval: option({
     name: 'Max_Retry_Interval',
@@ -24,8 +26,9 @@ export const RETRY_OPTIONS = {
     default: 14_400,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'The longest wait between two attempts; default 43200.',
-    deviation: 'Default 14400. On a delay_xfer domain of the sending side it has no part: the MTA retries.',
+    meaning: 'The longest wait between two attempts.',
+    momentum: '43200',
+    deviation: 'Half a day is long for mail that was late when it came.',
   }),
   Max_Retries: option({
     name: 'Max_Retries',
@@ -33,8 +36,9 @@ export const RETRY_OPTIONS = {
     default: 'none' as const,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How many retries before a message fails: "auto" (default) derives it from Message_Expiration.',
-    deviation: 'Default "none": expiry alone ends a message.',
+    meaning: 'After how many retries a message fails; "auto" derives the number from Message_Expiration.',
+    momentum: 'auto',
+    deviation: 'Expiry alone ends a message: postponements would otherwise count against it.',
   }),
   Message_Expiration: option({
     name: 'Message_Expiration',
@@ -43,7 +47,28 @@ export const RETRY_OPTIONS = {
     default: 432_000,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'How long a message may stay undelivered; default 604800.',
-    deviation: 'Default 432000, at most 864000; it counts from when the sending side first took the message.',
+    meaning: 'How long a message may stay undelivered, from when the sending side first took it.',
+    momentum: '86400; 604800 in its default file',
+    deviation: 'Five days, as RFC 5321 §4.5.4.1 asks for at least four.',
+  }),
+  Never_Retry: option({
+    name: 'Never_Retry',
+    type: flag,
+    default: false,
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    meaning: 'A message that is deferred once fails at once, 5.4.7.',
+    momentum: 'false',
+    withoutEffect: 'deferred mail is retried until it expires',
+  }),
+  Never_Attempt_Expired_Messages: option({
+    name: 'Never_Attempt_Expired_Messages',
+    type: flag,
+    default: false,
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    meaning: 'A message that is due when its time is over fails without a last attempt.',
+    momentum: 'false',
+    withoutEffect: 'a message that is due at its expiry is attempted a last time',
   }),
 };

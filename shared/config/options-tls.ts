@@ -1,7 +1,8 @@
-// Options on the TLS of deliveries: the receiving side.
+// Options on the TLS of deliveries: the receiving side, and attempts of the sidecar's own.
 
-import { DELIVERY_SCOPES, option } from './option.ts';
+import { DELIVERY_SCOPES, DOMAIN_SCOPES, option } from './option.ts';
 import { choice, filePath, flag } from './value-types.ts';
+import { cipherList, type TlsVersions, tlsVersions } from './value-types-network.ts';
 
 export const TLS_OPTIONS = {
   TLS: option({
@@ -10,8 +11,10 @@ export const TLS_OPTIONS = {
     default: 'ifavailable' as const,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'Whether deliveries use STARTTLS; default no.',
-    deviation: 'Default ifavailable.',
+    attempt: true,
+    meaning: 'Whether deliveries use STARTTLS: never, where it is offered, or not without it.',
+    momentum: 'no',
+    deviation: 'Most mail hosts offer it, and mail in clear is read on its way.',
   }),
   TLS_Verify: option({
     name: 'TLS_Verify',
@@ -19,9 +22,11 @@ export const TLS_OPTIONS = {
     default: 'no' as const,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum:
-      'What a certificate must be: "no" (default) and "optional" take any, "ca" a trusted one, "host" a trusted one ' +
-      'that names the mail host.',
+    attempt: true,
+    meaning:
+      'What a certificate must be: "no" and "optional" take any, "ca" a trusted one, "host" a trusted one that names ' +
+      'the mail host.',
+    momentum: 'no',
     deviation:
       'It holds with TLS = "required". "ca" checks the name as well, since anybody has a trusted certificate for ' +
       'some name. Whether a certificate would have passed is logged in any case.',
@@ -30,11 +35,63 @@ export const TLS_OPTIONS = {
     name: 'TLS_CA',
     type: filePath,
     default: undefined,
+    defaultText: 'the authorities of Node.js',
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'A file of trusted certificates in PEM, for TLS_Verify.',
-    deviation: 'Without it those of Node.js hold; with it they alone.',
+    attempt: true,
+    meaning: 'A file of trusted certificates in PEM, for TLS_Verify; they alone are trusted then.',
+    momentum: 'none',
     file: 'certificates',
+  }),
+  TLS_Protocols: option<TlsVersions | undefined>({
+    name: 'TLS_Protocols',
+    type: tlsVersions,
+    default: undefined,
+    defaultText: 'TLS 1.2 and 1.3',
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    attempt: true,
+    meaning: 'The versions of TLS that deliveries speak, "+ALL:-TLSv1.0:-TLSv1.1".',
+    momentum: '+ALL',
+    deviation: 'Older versions are broken. SSLv2 and SSLv3 may be named, and are never spoken.',
+    withoutEffect: 'deliveries speak TLS 1.2 and 1.3',
+  }),
+  TLS_Ciphers: option<string | undefined>({
+    name: 'TLS_Ciphers',
+    type: cipherList,
+    default: undefined,
+    defaultText: 'those of Node.js',
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    attempt: true,
+    meaning: 'The ciphers of deliveries up to TLS 1.2, as OpenSSL lists them.',
+    momentum: 'DEFAULT of OpenSSL',
+    withoutEffect: 'the ciphers are those of Node.js',
+  }),
+  TLS_Ifavailable_Fallback: option({
+    name: 'TLS_Ifavailable_Fallback',
+    type: flag,
+    default: true,
+    scopes: DELIVERY_SCOPES,
+    side: 'receiving',
+    attempt: true,
+    meaning:
+      'With TLS = "ifavailable": whether mail goes in clear where STARTTLS is offered and the handshake fails; ' +
+      'otherwise it is deferred.',
+    momentum: 'true',
+    withoutEffect: 'after a failed handshake mail goes in clear, on a new connection',
+  }),
+  Use_MTA_STS: option({
+    name: 'Use_MTA_STS',
+    type: flag,
+    default: true,
+    scopes: DOMAIN_SCOPES,
+    side: 'receiving',
+    attempt: true,
+    meaning: 'Whether MTA-STS policies of destinations are looked for.',
+    momentum: 'false',
+    deviation: 'A policy that is published is meant to be kept.',
+    withoutEffect: 'Enable_MTA_STS alone decides',
   }),
   Enable_MTA_STS: option({
     name: 'Enable_MTA_STS',
@@ -42,7 +99,8 @@ export const TLS_OPTIONS = {
     default: true,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    momentum: 'Whether the MTA-STS policies of destinations are kept; default true where Use_MTA_STS is.',
-    deviation: 'Policies are fetched where it holds, without Use_MTA_STS.',
+    attempt: true,
+    meaning: 'Whether MTA-STS policies of destinations are kept.',
+    momentum: 'true where Use_MTA_STS is',
   }),
 };

@@ -1,16 +1,9 @@
 // Options of the sending side: which mail is handed over, to whom, and how a transfer is made.
 
 import { DELIVERY_SCOPES, DOMAIN_SCOPES, option } from './option.ts';
-import {
-  choice,
-  credentials,
-  domainOrDisabled,
-  flag,
-  httpHost,
-  instanceName,
-  uriPath,
-  wholeNumber,
-} from './value-types.ts';
+import { choice, flag, wholeNumber } from './value-types.ts';
+import { deliveryMethod, instanceName } from './value-types-mail.ts';
+import { credentials, domainOrDisabled, httpHost, uriPath } from './value-types-network.ts';
 
 export const TRANSFER_OPTIONS = {
   // Which mail goes where.
@@ -20,7 +13,8 @@ export const TRANSFER_OPTIONS = {
     default: undefined,
     scopes: DOMAIN_SCOPES,
     side: 'sending',
-    momentum: 'Mail of this domain is queued for that domain instead; "disabled" stops it.',
+    meaning: 'Mail of this domain is handed over as mail of that domain; "disabled" stops a chain.',
+    momentum: 'none',
     deviation: 'A permanent refusal of the receiver passes through to the program that handed the mail over.',
   }),
   Delayed_Reroute_Domain: option<string | undefined>({
@@ -29,16 +23,19 @@ export const TRANSFER_OPTIONS = {
     default: undefined,
     scopes: DOMAIN_SCOPES,
     side: 'sending',
-    momentum: 'Mail that was deferred is queued for that domain; "disabled" stops it.',
+    meaning: 'Mail that was deferred is handed over as mail of that domain; "disabled" stops a chain.',
+    momentum: 'none',
     deviation: 'Whatever reaches a listener counts as deferred once, since its MTA has tried it.',
   }),
   Delivery_Method: option({
     name: 'Delivery_Method',
-    type: choice('smtp', 'delay_xfer'),
+    type: deliveryMethod,
     default: 'smtp' as const,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'How mail of this domain leaves; default smtp.',
+    meaning: 'How mail of this domain leaves: "smtp", or "delay_xfer" over HTTP to a receiver.',
+    momentum: 'esmtp',
+    deviation: '"esmtp" means the same as "smtp": EHLO is always tried first. There are no other methods.',
   }),
 
   // How a transfer is made.
@@ -48,7 +45,9 @@ export const TRANSFER_OPTIONS = {
     default: '/delay_message',
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'The path of the request.',
+    meaning: 'The path of the request. Uploads go to `{HTTP_URI}/uploads`, withdrawals to `{HTTP_URI}/{id}`.',
+    momentum: 'none',
+    deviation: 'It has a default, since every receiver answers there.',
   }),
   HTTP_METHOD: option({
     name: 'HTTP_METHOD',
@@ -56,16 +55,30 @@ export const TRANSFER_OPTIONS = {
     default: 'POST' as const,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'The method of the request.',
+    meaning: 'The method of the request.',
+    momentum: 'POST',
     deviation: 'A transfer is always a POST.',
   }),
   HTTP_HOST: option<string | undefined>({
     name: 'HTTP_HOST',
     type: httpHost,
     default: undefined,
+    defaultText: "the route's host",
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'The Host header; the connection goes to the route.',
+    meaning: 'The Host header of the request; the connection goes to the route.',
+    momentum: 'none',
+  }),
+  HTTP_Version: option({
+    name: 'HTTP_Version',
+    type: choice('1.1'),
+    default: '1.1' as const,
+    scopes: DELIVERY_SCOPES,
+    side: 'sending',
+    meaning: 'The version of HTTP in requests.',
+    momentum: '1.1',
+    deviation:
+      'A transfer is always HTTP/1.1; 0.9 and 1.0 know no Host header, without which APIs refuse it.',
   }),
   HTTP_Basic_Auth: option<{ readonly user: string; readonly password: string } | undefined>({
     name: 'HTTP_Basic_Auth',
@@ -73,7 +86,8 @@ export const TRANSFER_OPTIONS = {
     default: undefined,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'User name and password of the request, "user:password".',
+    meaning: 'User name and password of the request, "user:password".',
+    momentum: 'none',
     secret: true,
   }),
   Delivery_Response_Timeout: option({
@@ -83,9 +97,11 @@ export const TRANSFER_OPTIONS = {
     default: 10_000,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'How long to wait for the answer to a request; default 5000.',
-    deviation:
-      'Default 10000, as in the example of the XFER page; it bounds one try, and tries follow each other.',
+    meaning:
+      'How long one try waits for its answer; tries follow each other until Handoff_Deadline. From 2000 on the ' +
+      'receiver is told, and commits nothing that we would not hear of.',
+    momentum: '5000',
+    deviation: 'As in the example of the XFER page.',
   }),
   Host_Failure_Retry: option({
     name: 'Host_Failure_Retry',
@@ -93,10 +109,13 @@ export const TRANSFER_OPTIONS = {
     unit: 'seconds',
     default: 5,
     scopes: DELIVERY_SCOPES,
-    side: 'sending',
-    momentum: 'How long an address is left alone after a failure to connect; default 120.',
-    deviation:
-      'Default 5: nothing is spooled meanwhile, so mail waits at its MTA while every route is left alone.',
+    side: 'both',
+    meaning: 'How long an address is left alone after a failure to connect.',
+    momentum: '120',
+    deviation: 'Nothing is spooled meanwhile, so mail waits at its MTA while every route is left alone.',
+    withoutEffect: {
+      receiving: 'deliveries find out again at each attempt whether a mail host answers',
+    },
   }),
   Handoff_Deadline: option({
     name: 'Handoff_Deadline',
@@ -105,16 +124,18 @@ export const TRANSFER_OPTIONS = {
     default: 120,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    deviation:
-      'How long a message in doubt is repeated to the same receiver; MTAs wait 300 to 600 s for a reply.',
+    meaning:
+      'How long a message is tried in all, from the end of its content; in doubt it is repeated to the same ' +
+      'receiver. MTAs wait 300 to 600 s for the reply.',
   }),
   Instance: option<string | undefined>({
     name: 'Instance',
     type: instanceName,
     default: undefined,
+    defaultText: 'the host name',
     scopes: ['global'],
     side: 'sending',
-    deviation: 'Part of derived ids; the host name by default. Two sidecars that serve one MTA share it.',
+    meaning: 'Part of derived ids. Two sidecars that serve one MTA share it.',
   }),
   Teleport_Enabled: option({
     name: 'Teleport_Enabled',
@@ -122,7 +143,8 @@ export const TRANSFER_OPTIONS = {
     default: false,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
-    momentum: 'Keeps the context of a message whose transfer failed for now.',
+    meaning: 'Keeps the context of a message in memory after its transfer failed for now.',
+    momentum: 'false',
     withoutEffect: 'a message whose transfer fails stays with its MTA, so there is no context to keep',
   }),
 };

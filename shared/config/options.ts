@@ -7,6 +7,7 @@ import { DELIVERY_OPTIONS } from './options-delivery.ts';
 import { LISTENER_OPTIONS } from './options-listeners.ts';
 import { REPORT_OPTIONS } from './options-reports.ts';
 import { RETRY_OPTIONS } from './options-retry.ts';
+import { ROUTING_OPTIONS } from './options-routing.ts';
 import { TLS_OPTIONS } from './options-tls.ts';
 import { TRANSFER_OPTIONS } from './options-transfer.ts';
 import { anyText } from './value-types.ts';
@@ -16,6 +17,7 @@ export type { Option, Scope } from './option.ts';
 export const OPTIONS = {
   ...TRANSFER_OPTIONS,
   ...RETRY_OPTIONS,
+  ...ROUTING_OPTIONS,
   ...DELIVERY_OPTIONS,
   ...TLS_OPTIONS,
   ...REPORT_OPTIONS,
@@ -28,7 +30,8 @@ export const OPTIONS = {
     default: undefined,
     scopes: ['script'],
     side: 'both',
-    momentum: 'The module that a script loads.',
+    meaning: 'The module that a script loads: msys.xfer.server and msys.xfer.client are part of the product.',
+    momentum: 'none',
   }),
 };
 
