@@ -13,6 +13,8 @@ export interface XferRoute {
   readonly tls: boolean;
   /** Requests are signed with the machine's AWS credentials. */
   readonly sigv4: boolean;
+  /** Requests are compressed always, or never; undefined: where it pays. */
+  readonly gzip?: boolean;
   /** Lower is tried first. */
   readonly pref: number;
   /** AWS region for the signature, when the host's name does not tell it. */
@@ -45,7 +47,7 @@ export type RouteReading =
 const DEFAULT_PREF = 0;
 const MX_HOST = '__mx__';
 const PARAMETERS = {
-  xfer: ['port', 'tls', 'sigv4', 'pref', 'region'],
+  xfer: ['port', 'tls', 'sigv4', 'gzip', 'pref', 'region'],
   smtp: ['port', 'pref', 'type', 'ttl'],
 } as const;
 
@@ -98,7 +100,9 @@ function readXfer({ text, host, port, pref, parameters }: Reading): RouteReading
   if (host === MX_HOST) return refuse(`${MX_HOST} stands for MX hosts and fits smtp:// alone`);
   const tls = readFlag(parameters.get('tls'), port === 443);
   const sigv4 = readFlag(parameters.get('sigv4'), false);
-  if (tls === 'wrong' || sigv4 === 'wrong') return refuse(`tls and sigv4 are 0 or 1 in the route "${text}"`);
+  const gzip = readFlag(parameters.get('gzip'), undefined);
+  if (tls === 'wrong' || sigv4 === 'wrong' || gzip === 'wrong')
+    return refuse(`tls, sigv4 and gzip are 0 or 1 in the route "${text}"`);
   const region = parameters.get('region');
   return {
     ok: true,
@@ -108,6 +112,7 @@ function readXfer({ text, host, port, pref, parameters }: Reading): RouteReading
       port: port ?? (tls ? 443 : 80),
       tls,
       sigv4,
+      ...(gzip !== undefined && { gzip }),
       pref: pref ?? DEFAULT_PREF,
       ...(region === undefined ? {} : { region }),
     },
@@ -154,7 +159,7 @@ function readNumber(text: string | undefined, least: number, most: number): numb
   return number >= least && number <= most ? number : 'wrong';
 }
 
-function readFlag(text: string | undefined, absent: boolean): boolean | 'wrong' {
+function readFlag<Absent>(text: string | undefined, absent: Absent): boolean | Absent | 'wrong' {
   if (text === undefined) return absent;
   if (text === '1' || text === 'true') return true;
   return text === '0' || text === 'false' ? false : 'wrong';

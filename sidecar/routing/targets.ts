@@ -1,18 +1,22 @@
-// Which recipients go to which receiver, out of the configuration. What reaches a listener has been attempted by
-// its MTA: a recipient whose domain has a Reroute_Domain goes there, any other to Delayed_Reroute_Domain.
-// `disabled` stops a chain; a chain of Reroute_Domains is followed to its end. The end of every chain that the
-// configuration names must be a Domain with Delivery_Method = "delay_xfer" and xfer routes: faults are told at start.
+// Which recipients go to which receiver, out of the configuration, in this order: where the Reroute_Domains of the
+// recipient's domain lead; the domain itself, when its Delivery_Method is delay_xfer; its Delayed_Reroute_Domain, and
+// where that one's Reroute_Domains lead. A target's own Delayed_Reroute_Domain is the next one, for when no route of
+// it is up. `disabled` ends a chain. Every end that the configuration names must be a Domain with
+// Delivery_Method = "delay_xfer" and xfer routes, and none may go round in a circle: faults are told at start.
 
 import type { Configuration } from '../../shared/config/configuration.ts';
 import { comparableDomain, evaluate, findSetting } from '../../shared/config/evaluate.ts';
-import type { Fault, Place } from '../../shared/config/fault.ts';
+import type { Fault } from '../../shared/config/fault.ts';
 import { OPTIONS } from '../../shared/config/options.ts';
 import type { XferRoute } from '../../shared/config/routes.ts';
 import { domainOf } from '../../shared/message/address.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import { circles, delayedChain, isDisabled, namedDomains, rerouteChain } from './chains.ts';
+import { ALL_DOMAINS, createTargetReader, type TargetReader } from './target-reader.ts';
 
 /** A receiver, or several that stand in for each other: one synthetic domain of the configuration. */
 export interface Target {
+  /** Its domain; of a regular expression that names several, the expression; `*` for all. */
   readonly domain: string;
   /** In the order to try. */
   readonly routes: readonly XferRoute[];
@@ -23,6 +27,8 @@ export interface Target {
   readonly responseTimeoutMs: number;
   readonly hostFailureRetryMs: number;
   readonly handoffDeadlineMs: number;
+  /** Tried when no route of this one is up and nothing of the message has left. */
+  readonly next?: Target;
 }
 
 /** Why a recipient goes to a target: its MTA deferred it, or its domain is rerouted whole. */
@@ -34,7 +40,7 @@ export type Choice =
 
 export interface Targets {
   readonly all: readonly Target[];
-  /** For an address with its domain. */
+  /** For an address with its domain, in any letter case, in A- or U-labels. Remembered for each domain. */
   choose(address: string): Choice;
 }
 
@@ -42,102 +48,75 @@ export type TargetsResult =
   | { readonly ok: true; readonly targets: Targets }
   | { readonly ok: false; readonly faults: readonly Fault[]; readonly message?: string };
 
+/** Domains whose way is at hand: the configuration can be asked again, and a list of strangers is long. */
+const MAX_DOMAINS = 10_000;
+
 export function readTargets(configuration: Configuration): TargetsResult {
-  const faults: Fault[] = [];
-  const byDomain = new Map<string, Target>();
-  for (const { name, place } of namedEnds(configuration)) {
-    const end = followReroutes(configuration, name);
-    if (end === undefined) {
-      faults.push({ place, message: `rerouting to ${name} goes round in a circle` });
-      continue;
-    }
-    const target = byDomain.get(end) ?? readTarget(configuration, end);
-    if (typeof target === 'string') faults.push({ place, message: target });
-    else byDomain.set(end, target);
-  }
+  const round = circles(configuration);
+  if (round.length > 0) return { ok: false, faults: round };
+  const reader = createTargetReader(configuration);
+  const faults = [...faultsOfNamed(configuration, reader), ...faultsOfMethods(configuration, reader)];
+  const all = reader.all();
   if (faults.length > 0) return { ok: false, faults };
-  if (byDomain.size === 0) {
-    return {
-      ok: false,
-      faults,
-      message:
-        'no Delayed_Reroute_Domain and no Reroute_Domain is configured, so that no mail could go anywhere',
-    };
+  if (all.length === 0) {
+    const message =
+      'no Delayed_Reroute_Domain and no Reroute_Domain is configured, so that no mail could go anywhere';
+    return { ok: false, faults, message };
   }
-  const choose = (address: string): Choice => chooseFor(configuration, byDomain, domainOf(address));
-  return { ok: true, targets: { all: [...byDomain.values()], choose } };
-}
-
-const DISABLED = 'disabled';
-const MAX_CHAIN = 10;
-
-function chooseFor(
-  configuration: Configuration,
-  byDomain: ReadonlyMap<string, Target>,
-  domain: string,
-): Choice {
-  const reroute = evaluate(configuration, OPTIONS.Reroute_Domain, { domain });
-  const delayed = evaluate(configuration, OPTIONS.Delayed_Reroute_Domain, { domain });
-  const rerouted = reroute !== undefined && reroute !== DISABLED;
-  const name = rerouted ? reroute : delayed;
-  if (name === undefined || name === DISABLED) {
-    const why = name === DISABLED ? 'is disabled' : 'is not set';
-    return { kind: 'none', reply: ownReply(451, '4.3.5', `Delayed_Reroute_Domain ${why} for ${domain}`) };
-  }
-  const target = byDomain.get(followReroutes(configuration, name) ?? '');
-  if (target === undefined) throw new Error(`the target ${name} was not checked at start`);
-  return { kind: 'target', mode: rerouted ? 'rerouted' : 'delayed', target };
-}
-
-/** Every domain that some Reroute_Domain or Delayed_Reroute_Domain names, with the place that names it. */
-function namedEnds(
-  configuration: Configuration,
-): readonly { readonly name: string; readonly place: Place }[] {
-  const scopes = [configuration.global, ...configuration.domains.map((domain) => domain.settings)];
-  return scopes.flatMap((settings) =>
-    [OPTIONS.Reroute_Domain, OPTIONS.Delayed_Reroute_Domain].flatMap((option) => {
-      const setting = settings.get(option.name);
-      const reading = setting === undefined ? undefined : option.type.read(setting.value);
-      if (setting === undefined || !reading?.ok || reading.value === undefined || reading.value === DISABLED)
-        return [];
-      return [{ name: reading.value, place: setting.place }];
-    }),
-  );
-}
-
-// The domain at which a chain of Reroute_Domains ends; undefined when it never does.
-function followReroutes(configuration: Configuration, from: string): string | undefined {
-  let domain = comparableDomain(from);
-  for (let step = 0; step < MAX_CHAIN; step += 1) {
-    const next = evaluate(configuration, OPTIONS.Reroute_Domain, { domain });
-    if (next === undefined || next === DISABLED || comparableDomain(next) === domain) return domain;
-    domain = comparableDomain(next);
-  }
-  return undefined;
-}
-
-function readTarget(configuration: Configuration, domain: string): Target | string {
-  const at = { domain };
-  if (evaluate(configuration, OPTIONS.Delivery_Method, at) !== 'delay_xfer') {
-    return `mail goes to ${domain}, but no Domain ${domain} has Delivery_Method = "delay_xfer"`;
-  }
-  const written = evaluate(configuration, OPTIONS.Routes, at);
-  const routes = written.filter((route) => route.scheme === 'xfer').toSorted((a, b) => a.pref - b.pref);
-  if (routes.length === 0 || routes.length < written.length) {
-    const line = findSetting(configuration, OPTIONS.Routes, at)?.place;
-    const where = line === undefined ? '' : ` (${line.file}:${line.line})`;
-    return `Domain ${domain} needs Routes that all begin with xfer://${where}`;
-  }
+  const known = new Map<string, Choice>();
   return {
-    domain,
-    routes,
-    uri: evaluate(configuration, OPTIONS.HTTP_URI, at),
-    host: evaluate(configuration, OPTIONS.HTTP_HOST, at),
-    credentials: evaluate(configuration, OPTIONS.HTTP_Basic_Auth, at),
-    responseTimeoutMs: evaluate(configuration, OPTIONS.Delivery_Response_Timeout, at),
-    hostFailureRetryMs: evaluate(configuration, OPTIONS.Host_Failure_Retry, at) * 1000,
-    handoffDeadlineMs: evaluate(configuration, OPTIONS.Handoff_Deadline, at) * 1000,
+    ok: true,
+    targets: {
+      all,
+      choose(address) {
+        const domain = comparableDomain(domainOf(address));
+        const before = known.get(domain);
+        if (before !== undefined) return before;
+        if (known.size >= MAX_DOMAINS) known.clear();
+        const choice = chooseFor(configuration, reader, domain);
+        known.set(domain, choice);
+        return choice;
+      },
+    },
   };
+}
+
+function chooseFor(configuration: Configuration, reader: TargetReader, domain: string): Choice {
+  const { links, end } = rerouteChain(configuration, domain);
+  if (links.length > 0 && end !== undefined) return chosen('rerouted', reader.named(end));
+  const own = reader.own(domain);
+  if (own !== undefined) return chosen('rerouted', own);
+  const delayed = delayedChain(configuration, domain);
+  if (delayed.end !== undefined) return chosen('delayed', reader.named(delayed.end));
+  const why = isDisabled(configuration, 'Delayed_Reroute_Domain', domain) ? 'is disabled' : 'is not set';
+  return { kind: 'none', reply: ownReply(451, '4.3.5', `Delayed_Reroute_Domain ${why} for ${domain}`) };
+}
+
+function chosen(mode: Mode, target: Target | string): Choice {
+  if (typeof target === 'string') throw new Error(`the target was not checked at start: ${target}`);
+  return { kind: 'target', mode, target };
+}
+
+/** The ends that reroutes name. */
+function faultsOfNamed(configuration: Configuration, reader: TargetReader): readonly Fault[] {
+  return namedDomains(configuration).flatMap(({ name, place }) => {
+    const target = reader.named(rerouteChain(configuration, name).end ?? name);
+    return typeof target === 'string' ? [{ place, message: target }] : [];
+  });
+}
+
+/** Domains that are targets by their own Delivery_Method, whether or not a reroute names them. */
+function faultsOfMethods(configuration: Configuration, reader: TargetReader): readonly Fault[] {
+  const { domains, global } = configuration;
+  return [...domains, { name: ALL_DOMAINS, settings: global }].flatMap(({ name, settings, ...scope }) => {
+    const setting = settings.get(OPTIONS.Delivery_Method.name);
+    const isExact = name !== ALL_DOMAINS && !('pattern' in scope);
+    if (isExact && rerouteChain(configuration, name).links.length > 0) return [];
+    const target = isExact ? reader.own(name) : reader.ofScope(name, settings);
+    const place =
+      setting?.place ?? findSetting(configuration, OPTIONS.Delivery_Method, { domain: name })?.place;
+    return typeof target === 'string' && place !== undefined ? [{ place, message: target }] : [];
+  });
 }
 
 /** A path below HTTP_URI: `/delay_message/uploads`. */

@@ -152,7 +152,10 @@ test('a route that cannot be meant is refused with its fault', () => {
   );
   assert.equal(fault('xfer://h:1?port=2'), 'the route "xfer://h:1?port=2" has two ports');
   assert.equal(fault('xfer://h?tls=1&tls=1'), '"tls" stands twice in the route "xfer://h?tls=1&tls=1"');
-  assert.equal(fault('xfer://h?tls=maybe'), 'tls and sigv4 are 0 or 1 in the route "xfer://h?tls=maybe"');
+  assert.equal(
+    fault('xfer://h?tls=maybe'),
+    'tls, sigv4 and gzip are 0 or 1 in the route "xfer://h?tls=maybe"',
+  );
   assert.equal(fault('xfer://__mx__'), '__mx__ stands for MX hosts and fits smtp:// alone');
   assert.equal(fault('xfer://[nonsense]'), '"[nonsense]" is no host name and no address');
   assert.equal(

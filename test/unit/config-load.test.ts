@@ -139,7 +139,7 @@ Zebra = 1`;
     'x.conf:2:29: Delivery_Response_Timeout takes a whole number from 1 to 600000, not "ten" (milliseconds)',
     'x.conf:3:1: unknown stanza "Domian"; did you mean Domain?',
     'x.conf:4:15: HTTP_METHOD takes "POST", not "GET"',
-    'x.conf:6:14: Routes: unknown parameter "prot" (known: port, tls, sigv4, pref, region) in the route "xfer://a?prot=1"',
+    'x.conf:6:14: Routes: unknown parameter "prot" (known: port, tls, sigv4, gzip, pref, region) in the route "xfer://a?prot=1"',
     'x.conf:7:3: Relay_Hosts cannot stand in a Domain stanza; it belongs in: global, listener',
     'x.conf:8:17: Max_Retries takes "auto", "none" or a whole number up to 10000, not a list',
     'x.conf:10:1: Listen cannot stand in the top of a file',
