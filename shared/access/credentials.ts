@@ -6,7 +6,14 @@ import { ID_PATTERN } from '../xfer/message.ts';
 
 export type CredentialsDocument =
   | { readonly ok: true; readonly hashes: ReadonlyMap<string, string> }
-  | { readonly ok: false; readonly fault: string };
+  | {
+      readonly ok: false;
+      readonly fault: string;
+      /** What is wrong, without the sentence around it. */
+      readonly what: string;
+      /** The entry to blame, when it is one. */
+      readonly name?: string;
+    };
 
 /** `scrypt$N$r$p$salt$hash`: the salt of any length from 12 octets up, the hash of 32. */
 const HASH_PATTERN = /^scrypt\$(\d{4,7})\$([1-9]\d?)\$([1-8])\$[A-Za-z0-9+/]{16,}={0,2}\$[A-Za-z0-9+/]{43}=$/;
@@ -27,10 +34,10 @@ export function parseCredentials(text: string): CredentialsDocument {
   if (!parsed.success) return fault('it must be {"credentials":{"NAME":"scrypt$…"}} and nothing else');
   for (const [name, hash] of Object.entries(parsed.data.credentials)) {
     if (!ID_PATTERN.test(name) || name.startsWith('_')) {
-      return fault(`"${name}" is no credential name: 1 to 64 of A-Z a-z 0-9 _ -, not beginning with _`);
+      return fault(`"${name}" is no credential name: 1 to 64 of A-Z a-z 0-9 _ -, not beginning with _`, name);
     }
     if (!isUsableHash(hash)) {
-      return fault(`the value of "${name}" is no scrypt hash; make one with npm run credential`);
+      return fault(`the value of "${name}" is no scrypt hash; make one with npm run credential`, name);
     }
   }
   return { ok: true, hashes: new Map(Object.entries(parsed.data.credentials)) };
@@ -43,6 +50,7 @@ function isUsableHash(hash: string): boolean {
   return Number.isInteger(Math.log2(n)) && 128 * n * r < SCRYPT_MEMORY_BYTES;
 }
 
-function fault(what: string): CredentialsDocument {
-  return { ok: false, fault: `the credentials document is not usable: ${what}` };
+function fault(what: string, name?: string): CredentialsDocument {
+  const sentence = `the credentials document is not usable: ${what}`;
+  return { ok: false, fault: sentence, what, ...(name !== undefined && { name }) };
 }

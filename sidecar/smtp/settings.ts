@@ -5,6 +5,7 @@ import type { SecureContext } from 'node:tls';
 import type { PasswordVerifier } from '../../shared/access/password.ts';
 import type { Network } from '../../shared/config/networks.ts';
 import type { Reception, Terms } from '../intake/submission.ts';
+import type { Log } from '../log.ts';
 
 export interface ListenerSettings {
   /** What the listener calls itself. */
@@ -23,6 +24,8 @@ export interface ListenerSettings {
   readonly maxConnections: number;
   /** Silence after which a session is ended; RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. */
   readonly idleTimeoutMs: number;
+  /** Takes what an operator must know, such as a full disk. */
+  readonly notice?: Log['notice'] | undefined;
   /** Takes every command and reply of every session: secrets masked, content as a count of octets. */
   readonly trace?: ((line: TraceLine) => void) | undefined;
 }
@@ -34,8 +37,8 @@ export interface ListenerTls {
 }
 
 export interface TraceLine {
-  /** Of the connection: the same for all its lines, and never used again by this process. */
-  readonly session: number;
+  /** The same for all lines of a connection, and of no other. */
+  readonly session: string;
   /** `client` said it, `server` answered it; `event` happened to the connection. */
   readonly from: 'client' | 'server' | 'event';
   /** Without its line end. */
