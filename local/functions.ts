@@ -13,9 +13,9 @@ import { QUEUE_LIMITS } from '../shared/aws/queue-limits.ts';
 import { type Clients, createDestinationStores, createStores, type Stores } from '../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../shared/aws/system.ts';
 import type { DeliverySettings } from '../shared/config/delivery-settings.ts';
-import { DEFAULT_TEMPO, scaleTempo, type Tempo, withRetrySettings } from '../shared/queue/tempo.ts';
+import type { Tempo } from '../shared/queue/tempo.ts';
+import { termsByDomain } from '../shared/queue/terms.ts';
 import type { Log } from '../shared/records/records.ts';
-import { reportSettings } from '../shared/report/settings.ts';
 import { DEFAULT_LIMITS } from '../shared/xfer/limits.ts';
 import type { ApiRoute } from './api-front.ts';
 import type { EmulatorEndpoints } from './emulators.ts';
@@ -73,7 +73,20 @@ export function createFunctions(options: FunctionsOptions): Functions {
   const names = { table: endpoints.table, bucket: endpoints.bucket, queueUrl: endpoints.timersQueueUrl };
   const stores = createStores(options.clients, names, { clock: systemClock, tempo });
   const hostName = settings.ehloHostname ?? options.hostName;
-  const shared = { ...stores, clock: systemClock, random: systemRandom, limits: QUEUE_LIMITS, tempo, log };
+  const termsFor = termsByDomain({
+    settingsFor: options.settingsFor,
+    reportingMta: hostName,
+    speed: options.speed,
+  });
+  const shared = {
+    ...stores,
+    clock: systemClock,
+    random: systemRandom,
+    limits: QUEUE_LIMITS,
+    tempo,
+    termsFor,
+    log,
+  };
   return {
     stores,
     receive: createReceiveHandler({
@@ -91,7 +104,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
           ehloName: hostName,
           settingsFor: options.settingsFor,
           named: options.named,
-          sessionsPerSite: sessionsPerSite(settings, options.concurrentBatches),
+          sessionsOf: (most) => sessionsPerSite(most, options.concurrentBatches),
         },
         {
           ...shared,
@@ -101,7 +114,6 @@ export function createFunctions(options: FunctionsOptions): Functions {
           }),
         },
       ),
-      reports: reportSettings(settings, hostName, options.speed),
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
     }),
@@ -110,11 +122,6 @@ export function createFunctions(options: FunctionsOptions): Functions {
 }
 
 /** Batches that run at once share the connections that a site may have. */
-export function sessionsPerSite(settings: DeliverySettings, concurrentBatches: number): number {
-  return Math.max(1, Math.floor(settings.maxOutboundConnections / concurrentBatches));
-}
-
-/** The queue's times as the configuration has them, `speed` times as fast. */
-export function tempoOf(settings: DeliverySettings, speed: number): Tempo {
-  return scaleTempo(withRetrySettings(DEFAULT_TEMPO, settings), speed);
+export function sessionsPerSite(maxOutboundConnections: number, concurrentBatches: number): number {
+  return Math.max(1, Math.floor(maxOutboundConnections / concurrentBatches));
 }

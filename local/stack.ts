@@ -15,9 +15,10 @@ import {
 } from '../shared/aws/limits.ts';
 import type { Stores } from '../shared/aws/stores.ts';
 import { type Configuration, EMPTY_CONFIGURATION } from '../shared/config/configuration.ts';
-import { deliverySettings } from '../shared/config/delivery-settings.ts';
+import { settingsByDomain } from '../shared/config/delivery-settings.ts';
 import { formatListen, type ListenAddress } from '../shared/config/listen.ts';
 import { isLoopback } from '../shared/config/networks.ts';
+import { DEFAULT_TEMPO, scaleTempo } from '../shared/queue/tempo.ts';
 import type { Log } from '../shared/records/records.ts';
 import type { SidecarRecord } from '../sidecar/log.ts';
 import { type Sidecar, startSidecar } from '../sidecar/start.ts';
@@ -27,7 +28,7 @@ import { keepSpeed } from './data-directory.ts';
 import { type DnsServer, startDnsServer } from './dns.ts';
 import { type EmulatorEndpoints, startEmulators } from './emulators.ts';
 import { startEventSource } from './event-source.ts';
-import { API_ROUTES, createFunctions, type Destinations, tempoOf } from './functions.ts';
+import { API_ROUTES, createFunctions, type Destinations } from './functions.ts';
 import { ANY_PORT, onPort, type PortWish } from './ports.ts';
 import { startSchedule } from './schedule.ts';
 import { type Sink, type SinkEvent, startSink } from './sink.ts';
@@ -101,10 +102,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const { sink, dns, destinations } = await startDestinations(options, speed, started);
   const configuration = options.configuration ?? EMPTY_CONFIGURATION;
-  const settingsFor = (domain?: string) =>
-    deliverySettings(configuration, domain === undefined ? {} : { domain });
+  const settingsFor = settingsByDomain(configuration);
   const settings = settingsFor();
-  const tempo = tempoOf(settings, speed);
+  const tempo = scaleTempo(DEFAULT_TEMPO, speed);
   // Batches do not know of each other's sessions: that many of one session each keep to the limit.
   const concurrentBatches = Math.min(DELIVER_CONCURRENCY, settings.maxOutboundConnections);
   const functions = createFunctions({

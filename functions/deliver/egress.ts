@@ -2,16 +2,14 @@
 // the embedded stack and the tests.
 
 import type { DestinationStores } from '../../shared/aws/stores.ts';
+import { remembered } from '../../shared/config/delivery-settings.ts';
 import type { Clock, Random } from '../../shared/queue/ports.ts';
 import type { Egress } from '../../shared/queue/site-run.ts';
 import type { Log, Notice } from '../../shared/records/records.ts';
 import { createTlsResults } from '../../shared/records/tls-results.ts';
-import {
-  createDestinations,
-  type DestinationSettings,
-  smtpTimeouts,
-} from '../../shared/routing/destinations.ts';
+import { createDestinations, type DestinationSettings } from '../../shared/routing/destinations.ts';
 import type { Router } from '../../shared/routing/router.ts';
+import { sessionTerms } from '../../shared/routing/session-terms.ts';
 import type { SmtpTimeouts } from '../../shared/smtp/client.ts';
 
 export { SMTP_TIMEOUTS } from '../../shared/routing/destinations.ts';
@@ -21,8 +19,11 @@ const SESSIONS_PER_SITE = 5;
 
 export interface EgressSettings extends DestinationSettings {
   readonly timeouts?: SmtpTimeouts;
-  /** At once, from one invocation; 5 when absent, or Max_Outbound_Connections where that is fewer. */
-  readonly sessionsPerSite?: number;
+  /**
+   * At once, from one invocation, of those that a site may have (Max_Outbound_Connections); 5 when absent, or all
+   * where those are fewer.
+   */
+  readonly sessionsOf?: (maxOutboundConnections: number) => number;
 }
 
 export interface EgressWorld extends DestinationStores {
@@ -36,9 +37,9 @@ export function createEgress(
   settings: EgressSettings,
   world: EgressWorld,
 ): Omit<Egress, 'clock'> & { readonly router: Router } {
-  const { ehloName } = settings;
-  const common = settings.settingsFor();
-  const { router, smtp } = createDestinations(settings, {
+  const { ehloName, timeouts } = settings;
+  const sessionsOf = settings.sessionsOf ?? ((most: number) => Math.min(SESSIONS_PER_SITE, most));
+  const { router, smtp, settingsFor } = createDestinations(settings, {
     clock: world.clock,
     random: world.random.fraction,
     policies: world.policies,
@@ -55,12 +56,12 @@ export function createEgress(
   return {
     router,
     smtp,
-    ehloName,
-    timeouts: settings.timeouts ?? smtpTimeouts(common),
-    sessionsPerSite: settings.sessionsPerSite ?? Math.min(SESSIONS_PER_SITE, common.maxOutboundConnections),
+    sessionTermsFor: remembered((domain) => {
+      const terms = sessionTerms(settingsFor(domain), ehloName);
+      return timeouts === undefined ? terms : { ...terms, opening: { ...terms.opening, timeouts } };
+    }),
+    sessionsFor: (domain) => sessionsOf(settingsFor(domain).maxOutboundConnections),
     tlsResults: createTlsResults(),
-    deliveriesPerSession:
-      common.maxDeliveriesPerConnection === 0 ? Infinity : common.maxDeliveriesPerConnection,
   };
 }
 

@@ -5,10 +5,10 @@ import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../../shared/aws/lim
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { createClients, createDestinationStores, createStores } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { deliverySettings } from '../../shared/config/delivery-settings.ts';
-import { DEFAULT_TEMPO, withRetrySettings } from '../../shared/queue/tempo.ts';
+import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
+import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { termsByDomain } from '../../shared/queue/terms.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
-import { reportSettings } from '../../shared/report/settings.ts';
 import { deployedConfiguration, replyClassifier } from '../configuration.ts';
 import { createEgress, sharingFailed } from './egress.ts';
 import { createDeliverHandler } from './handler.ts';
@@ -27,8 +27,9 @@ const names = {
   queueUrl: environment('TIMERS_QUEUE_URL'),
 };
 const { configuration, named } = deployedConfiguration(process.env);
-const settings = deliverySettings(configuration);
-const tempo = withRetrySettings(DEFAULT_TEMPO, settings);
+const settingsFor = settingsByDomain(configuration);
+const settings = settingsFor();
+const tempo = DEFAULT_TEMPO;
 const ehloName = settings.ehloHostname ?? environment('EHLO_HOSTNAME');
 const clients = createClients();
 const log = createJsonLog((line) => process.stdout.write(line), Date.now, {
@@ -43,7 +44,7 @@ export const handler = createDeliverHandler({
   ...createEgress(
     {
       ehloName,
-      settingsFor: (domain) => deliverySettings(configuration, domain === undefined ? {} : { domain }),
+      settingsFor,
       named,
       allowedNetworks: list(process.env['ALLOWED_NETWORKS']),
       ...(dnsServers.length === 0 ? {} : { dnsServers }),
@@ -60,7 +61,7 @@ export const handler = createDeliverHandler({
   leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
   limits: QUEUE_LIMITS,
   // A report that comes back is known by the same trace as any other mail of ours.
-  reports: reportSettings(settings, environment('TRACE_HOST')),
+  termsFor: termsByDomain({ settingsFor, reportingMta: environment('TRACE_HOST') }),
   resendReceiveCount: RESEND_RECEIVE_COUNT,
   tempo,
 });

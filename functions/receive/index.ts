@@ -7,8 +7,9 @@ import { required } from '../../shared/aws/environment.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { createClients, createStores } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { deliverySettings } from '../../shared/config/delivery-settings.ts';
-import { DEFAULT_TEMPO, withRetrySettings } from '../../shared/queue/tempo.ts';
+import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
+import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
+import { termsByDomain } from '../../shared/queue/terms.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
 import { deployedConfiguration } from '../configuration.ts';
@@ -28,18 +29,19 @@ const names = {
   queueUrl: environment('TIMERS_QUEUE_URL'),
 };
 
-const settings = deliverySettings(deployedConfiguration(process.env).configuration);
-const tempo = withRetrySettings(DEFAULT_TEMPO, settings);
+const settingsFor = settingsByDomain(deployedConfiguration(process.env).configuration);
+const tempo = DEFAULT_TEMPO;
 
 export const handler = createReceiveHandler({
   ...createStores(createClients(), names, { clock: systemClock, tempo }),
   authentication: await readAuthentication(environment('AUTHENTICATION')),
-  bareNewlines: settings.bareNewlines,
+  bareNewlines: settingsFor().bareNewlines,
   clock: systemClock,
   limits: QUEUE_LIMITS,
   log: createJsonLog((line) => process.stdout.write(line), Date.now),
   random: systemRandom,
   tempo,
+  termsFor: termsByDomain({ settingsFor, reportingMta: environment('TRACE_HOST') }),
   traceHost: environment('TRACE_HOST'),
   transferLimits: DEFAULT_LIMITS,
 });

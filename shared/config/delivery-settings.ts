@@ -61,6 +61,33 @@ export interface DeliverySettings {
   readonly replyClasses: string | undefined;
 }
 
+/** Deliveries are pinned to one binding for life; until operators name others there is this one. */
+export const DEFAULT_BINDING = 'default';
+
+/** Domains whose settings are at hand: reading a configuration again is cheap, and a list of strangers long. */
+const MAX_DOMAINS = 10_000;
+
+/** What a configuration says of mail to a domain; without one, of all. What was read is kept. */
+export function settingsByDomain(configuration: Configuration): (domain?: string) => DeliverySettings {
+  const binding = DEFAULT_BINDING;
+  const common = deliverySettings(configuration, { binding });
+  const settingsFor = remembered((domain) => deliverySettings(configuration, { domain, binding }));
+  return (domain) => (domain === undefined ? common : settingsFor(domain));
+}
+
+/** Answers again what it answered for a domain before. */
+export function remembered<T>(read: (domain: string) => T): (domain: string) => T {
+  const known = new Map<string, T>();
+  return (domain) => {
+    const before = known.get(domain);
+    if (before !== undefined) return before;
+    if (known.size >= MAX_DOMAINS) known.clear();
+    const value = read(domain);
+    known.set(domain, value);
+    return value;
+  };
+}
+
 /** Without a domain: what holds globally. */
 export function deliverySettings(configuration: Configuration, at: At = {}): DeliverySettings {
   const written = <T>(option: Option<T>): T => evaluate(configuration, option, at);

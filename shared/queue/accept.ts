@@ -29,10 +29,16 @@ export interface Incoming {
   readonly content: ContentLocation;
   readonly trace: string;
   readonly times: Times;
+  /** By domain, where they are not `times`: those then last longest. */
+  readonly timesOf?: ReadonlyMap<string, Times>;
   readonly binding: string;
   readonly priorAttempts: number;
   readonly lastReply?: Delivery['lastReply'];
   readonly meta: Readonly<Record<string, unknown>>;
+}
+
+export function timesFor({ times, timesOf }: Incoming, domain: string): Times {
+  return timesOf?.get(domain) ?? times;
 }
 
 export interface PlanContext {
@@ -211,7 +217,8 @@ function neverSent(items: readonly DeliveryItem[], context: PlanContext): readon
 }
 
 function newDelivery(incoming: Incoming, chunk: Chunk, context: PlanContext): Delivery {
-  const { envelope, times } = incoming;
+  const { envelope } = incoming;
+  const times = timesFor(incoming, chunk.domain);
   const facts: DeliveryFacts = {
     domain: chunk.domain,
     binding: incoming.binding,

@@ -15,6 +15,7 @@ import { payReports } from './pay-reports.ts';
 import { StoreError } from './ports.ts';
 import { readContent } from './read-content.ts';
 import { expireUnattempted, positionsOpen, released, type Settled, settle } from './settle.ts';
+import { termsOf } from './terms.ts';
 import {
   type AttemptDeps,
   follow,
@@ -119,7 +120,8 @@ async function oweDelay(
   const { delivery } = item;
   const deferred = new Map(positionsOpen(delivery.recipients).map((position) => [position, obstacle]));
   const news = { atMs, recipients: delivery.recipients, ended: [], deferred, takesDsn: undefined };
-  const owing = withOwed(delivery, news, deps.reports);
+  const { reports } = termsOf(deps, delivery.facts.domain);
+  const owing = withOwed(delivery, news, reports);
   if (owing.lastOwed === delivery.lastOwed) return item;
   const after = revised(item, owing);
   return (await deps.ledger.write(after)) ? after : item;
@@ -201,14 +203,15 @@ async function speak(
   }
   if (attempt === 'unattempted') return giveBack(deps, run, task, leased);
   const made = attempt;
+  const { tempo, reports } = termsOf(deps, leased.delivery.facts.domain);
   const context = {
     leaseId: held?.id ?? '',
-    tempo: deps.tempo,
+    tempo,
     limits: deps.limits,
     inFlight: run.inFlight,
     random: deps.random.fraction(),
     mark: deps.random.name(),
-    ...(deps.reports === undefined ? {} : { reports: deps.reports }),
+    ...(reports === undefined ? {} : { reports }),
   };
   const change = (item: DeliveryItem) => settle(item, made, { ...context, nowMs: deps.clock.nowMs() });
   const after = await writeSettled(deps, leased, change, run.deadlineMs);
@@ -225,7 +228,7 @@ async function close(
   before: DeliveryItem,
   after: DeliveryItem,
 ): Promise<TimerFate> {
-  logUntold(deps.log, before, after, deps.reports);
+  logUntold(deps.log, before, after, termsOf(deps, after.delivery.facts.domain).reports);
   return setAside(deps, task, await payReports(deps, after));
 }
 
@@ -251,7 +254,8 @@ async function expireLeased(
 ): Promise<TimerFate> {
   const atMs = deps.clock.nowMs();
   const last = leased.delivery.lastReply ?? reply;
-  const expire = (item: DeliveryItem) => expireOpen(item, atMs, last, deps.reports);
+  const { reports } = termsOf(deps, leased.delivery.facts.domain);
+  const expire = (item: DeliveryItem) => expireOpen(item, atMs, last, reports);
   const after = await writeSettled(deps, leased, expire, run.deadlineMs);
   if (after === undefined) return 'waiting';
   logEndings(deps.log, after);

@@ -10,17 +10,16 @@ import { inParallel } from './in-parallel.ts';
 import type { QueueLimits } from './parking.ts';
 import { type Patience, pauseBeforeRetry } from './patience.ts';
 import { type Clock, type ContentUsers, type Ledger, type Random, type Spool, StoreError } from './ports.ts';
-import type { Tempo } from './tempo.ts';
+import type { TermsDeps } from './terms.ts';
 
 /** Ledger calls under way at once for one message; as many messages are committed at once. */
 export const LEDGER_WIDTH = 25;
 
-export interface CommitDeps {
+export interface CommitDeps extends TermsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly ledger: Ledger;
   readonly users: ContentUsers;
-  readonly tempo: Tempo;
   readonly limits: QueueLimits;
 }
 

@@ -6,6 +6,7 @@ import { leftOutObservations } from '../routing/tls-observations.ts';
 import type { RecipientOutcome } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import { attemptDelivery, expireDelivery, postpone } from './attempt.ts';
+import { createGate, type Gate } from './gate.ts';
 import { StoreError } from './ports.ts';
 import { type Egress, fixedDialogue, runSite, type Site, type SiteRun } from './site-run.ts';
 import { parseTimer } from './timer.ts';
@@ -83,24 +84,35 @@ async function deliverDue(
   settle: Settle,
 ): Promise<void> {
   const sites = new Map<string, Site>();
+  const gates = new Map<string, Gate>();
   let grouping = true;
   const routed = [...Map.groupBy(tasks, (task) => task.timer.domain)].map(async ([domain, group]) => {
     const route = await deps.router.route(domain);
     if ('leftOut' in route) leftOutObservations(domain, route).forEach(deps.tlsResults.note);
     switch (route.kind) {
       case 'hops': {
-        // Domains of one site share its sessions, unless they ask for different TLS.
+        // Domains of one site share its sessions, unless they ask for others.
         const { hops, tls, mxAuthenticated = false } = route;
+        const terms = deps.sessionTermsFor(domain);
+        const sessions = deps.sessionsFor(domain);
         // An operator's order of hosts is the domain's own, and no other domain's.
         const order = hops.some(({ source }) => source === 'routes')
           ? hops.map(({ host, port }) => [host, port])
           : [];
-        const name = JSON.stringify([route.site, tls, mxAuthenticated, order]);
-        const fresh = { name: route.site, hops, tls, mxAuthenticated, tasks: [], findings: new Map() };
-        const site = sites.get(name) ?? fresh;
-        const findings = new Map([...site.findings, [domain, route]]);
-        if (!grouping) return runSite(deps, run, { ...site, findings, tasks: group }, settle);
-        sites.set(name, { ...site, findings, tasks: [...site.tasks, ...group] });
+        const name = JSON.stringify([route.site, tls, mxAuthenticated, order, terms]);
+        const site = { name: route.site, hops, tls, mxAuthenticated, terms };
+        const findings = new Map([[domain, route]]);
+        if (!grouping) {
+          const late = { ...site, sessions, findings, tasks: group };
+          return runSite(deps, run, late, settle, gateOf(gates, late.name, sessions));
+        }
+        const known = sites.get(name);
+        sites.set(name, {
+          ...(known ?? site),
+          sessions: Math.min(known?.sessions ?? sessions, sessions),
+          findings: new Map([...(known?.findings ?? []), ...findings]),
+          tasks: [...(known?.tasks ?? []), ...group],
+        });
         return;
       }
       case 'permanent':
@@ -117,7 +129,20 @@ async function deliverDue(
   const all = Promise.all(routed);
   await Promise.race([all, deps.clock.pause(GROUPING_MS)]);
   grouping = false;
-  await Promise.all([all, ...[...sites.values()].map((site) => runSite(deps, run, site, settle))]);
+  const runs = [...Map.groupBy(sites.values(), ({ name }) => name)].flatMap(([name, group]) => {
+    // The same hosts, by sessions that are led differently: together they have what the strictest allows.
+    const most = Math.min(...group.map((site) => site.sessions));
+    const sessions = Math.max(1, Math.floor(most / group.length));
+    const gate = gateOf(gates, name, most);
+    return group.map((site) => runSite(deps, run, { ...site, sessions }, settle, gate));
+  });
+  await Promise.all([all, ...runs]);
+}
+
+function gateOf(gates: Map<string, Gate>, site: string, width: number): Gate {
+  const gate = gates.get(site) ?? createGate(width);
+  gates.set(site, gate);
+  return gate;
 }
 
 type Settle = (task: Task, fate: TimerFate) => void;

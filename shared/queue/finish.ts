@@ -21,9 +21,9 @@ import {
   type Timers,
 } from './ports.ts';
 import { positionsOpen, type Settled } from './settle.ts';
-import type { Tempo } from './tempo.ts';
+import type { TermsDeps } from './terms.ts';
 
-export interface FinishDeps {
+export interface FinishDeps extends TermsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly ledger: Ledger;
@@ -31,7 +31,6 @@ export interface FinishDeps {
   readonly spool: Spool;
   readonly timers: Timers;
   readonly log: Log;
-  readonly tempo: Tempo;
   readonly limits: QueueLimits;
 }
 

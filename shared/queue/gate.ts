@@ -1,6 +1,8 @@
 // Lets a few pieces of work through at once, in the order in which they came; the others wait.
 
-export function createGate(width: number): <T>(work: () => Promise<T>) => Promise<T> {
+export type Gate = <T>(work: () => Promise<T>) => Promise<T>;
+
+export function createGate(width: number): Gate {
   const waiting: (() => void)[] = [];
   let inside = 0;
   return async (work) => {

@@ -1,22 +1,14 @@
 // A session with any host of a site: one after the other in the router's order, within a budget of time.
 
 import type { Hop } from '../routing/router.ts';
-import type {
-  OpenOutcome,
-  SmtpClient,
-  SmtpSession,
-  SmtpTarget,
-  SmtpTimeouts,
-  Stage,
-} from '../smtp/client.ts';
+import type { Opening } from '../routing/session-terms.ts';
+import type { OpenOutcome, SmtpClient, SmtpSession, SmtpTarget, Stage } from '../smtp/client.ts';
 import { ownReply, type Reply } from '../smtp/reply.ts';
 import type { Clock } from './ports.ts';
 
 export interface Opener {
   readonly clock: Clock;
   readonly smtp: SmtpClient;
-  readonly ehloName: string;
-  readonly timeouts: SmtpTimeouts;
 }
 
 /** After this long no further host is tried for a session; the one being tried has `openingMs` at most. */
@@ -35,16 +27,17 @@ export function hopsFrom(hops: readonly Hop[], { target }: SmtpSession): readonl
   return [...hops.filter(answered), ...hops.filter((hop) => !answered(hop))];
 }
 
+export interface Openable extends Pick<SmtpTarget, 'tls' | 'mxAuthenticated'> {
+  readonly hops: readonly Hop[];
+  readonly opening: Opening;
+}
+
 type Opened = Extract<OpenOutcome, { kind: 'opened' }>;
 
 /** In the router's order; a host that fails at connect, greeting or EHLO leaves the word to the next. */
 export async function openAny(
   deps: Opener,
-  {
-    hops,
-    tls,
-    mxAuthenticated,
-  }: Pick<SmtpTarget, 'tls' | 'mxAuthenticated'> & { readonly hops: readonly Hop[] },
+  { hops, tls, mxAuthenticated, opening }: Openable,
   signal: AbortSignal,
   onTried: (hop: Hop, outcome: OpenOutcome) => void,
 ): Promise<Opened | SiteFailure> {
@@ -57,13 +50,7 @@ export async function openAny(
   };
   for (const hop of hops) {
     if (signal.aborted || deps.clock.nowMs() - startedAtMs > OPENING_BUDGET_MS) break;
-    const opened = await deps.smtp.open({
-      ...hop,
-      ehloName: deps.ehloName,
-      tls,
-      mxAuthenticated,
-      timeouts: deps.timeouts,
-    });
+    const opened = await deps.smtp.open({ ...hop, ...opening, tls, mxAuthenticated });
     onTried(hop, opened);
     if (opened.kind === 'opened') return opened;
     failure = { ...opened, hop };

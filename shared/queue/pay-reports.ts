@@ -19,6 +19,7 @@ import { patienceUntil, pauseBeforeRetry } from './patience.ts';
 import { StoreError } from './ports.ts';
 import { receiveTransfer } from './receive.ts';
 import { paid } from './settle.ts';
+import { termsOf } from './terms.ts';
 
 /** Reports are messages of this credential, which no client can have. */
 export const REPORT_CREDENTIAL = '_report';
@@ -34,19 +35,14 @@ const composing = createGate(COMPOSED_AT_ONCE);
 /** Tries to write that a report is paid; the next wake tries again. */
 const MARK_TRIES = 5;
 
-export interface PayDeps extends FinishDeps {
-  /** Absent: reports stay owed. */
-  readonly reports?: ReportSettings;
-}
-
 /** The item as it is afterwards. Stores that fail leave reports owed, nothing is thrown for them. */
-export async function payReports(deps: PayDeps, item: DeliveryItem): Promise<DeliveryItem> {
-  const { reports } = deps;
+export async function payReports(deps: FinishDeps, item: DeliveryItem): Promise<DeliveryItem> {
+  const { reports } = termsOf(deps, item.delivery.facts.domain);
   if (reports === undefined || item.delivery.owed.length === 0) return item;
   return composing(() => pay(deps, reports, item));
 }
 
-async function pay(deps: PayDeps, reports: ReportSettings, item: DeliveryItem): Promise<DeliveryItem> {
+async function pay(deps: FinishDeps, reports: ReportSettings, item: DeliveryItem): Promise<DeliveryItem> {
   const untilMs = deps.clock.nowMs() + PAY_PATIENCE_MS;
   let current = item;
   try {
@@ -83,7 +79,7 @@ function isMoot({ recipients }: Delivery, { kind, recipients: positions }: OwedR
 }
 
 async function send(
-  deps: PayDeps,
+  deps: FinishDeps,
   settings: ReportSettings,
   item: DeliveryItem,
   owed: OwedReport,
@@ -116,13 +112,13 @@ async function send(
 
 // A report that was accepted and not marked may come out otherwise when it is composed again, after the original is
 // gone or the configuration changed: then its id is taken, and nobody but us can have taken it.
-async function wasAccepted({ ledger }: PayDeps, verdict: Verdict): Promise<boolean> {
+async function wasAccepted({ ledger }: FinishDeps, verdict: Verdict): Promise<boolean> {
   if (verdict.status !== 'refused') return true;
   const stored = await ledger.readItem({ credential: REPORT_CREDENTIAL, id: verdict.id, chunk: 0 });
   return stored?.commit?.state === 'committed';
 }
 
-function quietAboutRepeats(log: PayDeps['log']): PayDeps['log'] {
+function quietAboutRepeats(log: FinishDeps['log']): FinishDeps['log'] {
   return {
     record: (record) => log.record(record),
     notice: (notice) => {
@@ -179,7 +175,7 @@ function handedOverBy(trace: string): string | undefined {
 
 /** Undefined when the content is gone: the report goes without it. */
 async function originalOctets(
-  { spool }: PayDeps,
+  { spool }: FinishDeps,
   { facts }: Delivery,
   wanted: Returned,
 ): Promise<Buffer | undefined> {
@@ -198,7 +194,7 @@ async function originalOctets(
 }
 
 /** Undefined: not written, and the report stays owed. */
-async function mark(deps: PayDeps, item: DeliveryItem, n: number): Promise<DeliveryItem | undefined> {
+async function mark(deps: FinishDeps, item: DeliveryItem, n: number): Promise<DeliveryItem | undefined> {
   let current = item;
   for (let attempt = 0; attempt < MARK_TRIES; attempt += 1) {
     try {

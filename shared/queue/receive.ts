@@ -4,6 +4,7 @@
 import { deliveryRecord, type Log } from '../records/records.ts';
 import { ownReply } from '../smtp/reply.ts';
 import type { Verdict, XferHeader, XferMessage } from '../xfer/message.ts';
+import { timesFor } from './accept.ts';
 import {
   type CheckDeps,
   type CheckedMessage,
@@ -234,7 +235,8 @@ function logAcceptance(deps: ReceiveDeps, { incoming }: Stored, outcome: CommitO
   const nowMs = deps.clock.nowMs();
   const chunks = splitIntoChunks(incoming.envelope.recipients);
   for (const chunk of chunks) {
-    const { key, envelope, times } = incoming;
+    const { key, envelope } = incoming;
+    const times = timesFor(incoming, chunk.domain);
     const context = {
       key: { ...key, chunk: 0 },
       generation: outcome.generation,

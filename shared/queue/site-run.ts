@@ -3,18 +3,22 @@
 
 import type { TlsResults } from '../records/tls-results.ts';
 import type { Hop, PolicyFindings } from '../routing/router.ts';
+import type { SessionTerms } from '../routing/session-terms.ts';
 import { sessionObservations } from '../routing/tls-observations.ts';
 import type { RecipientOutcome, SmtpSession, TlsDemand, TlsResult } from '../smtp/client.ts';
 import { ownReply } from '../smtp/reply.ts';
 import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
+import type { Gate } from './gate.ts';
 import { hopsFrom, type Opener, openAny, type SiteFailure } from './open-site.ts';
 import type { Peer } from './outcomes.ts';
 import { StoreError } from './ports.ts';
 import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
 
 export interface Egress extends Opener {
-  readonly sessionsPerSite: number;
-  readonly deliveriesPerSession: number;
+  /** How sessions are led that carry mail of a domain. */
+  readonly sessionTermsFor: (domain: string) => SessionTerms;
+  /** Sessions that a site may have at once, as far as this domain of it goes. */
+  readonly sessionsFor: (domain: string) => number;
   readonly tlsResults: TlsResults;
 }
 
@@ -38,19 +42,28 @@ export interface Site {
   readonly hops: readonly Hop[];
   readonly tls: TlsDemand;
   readonly mxAuthenticated: boolean;
+  readonly terms: SessionTerms;
+  /** At once; the least that its domains allow, less what other sites of the same hosts take. */
+  readonly sessions: number;
   readonly tasks: readonly Task[];
   /** What is known of the policies of the domains that come here. */
   readonly findings: ReadonlyMap<string, PolicyFindings>;
 }
 
+/** What a run of a site needs. */
+export type SiteDeps = AttemptDeps & Pick<Egress, 'smtp' | 'tlsResults'>;
+
 export type Fates = (task: Task, fate: TimerFate) => void;
 
 export async function runSite(
-  deps: AttemptDeps & Egress,
+  deps: SiteDeps,
   run: SiteRun,
   site: Site,
   settle: Fates,
+  /** Lets as many sessions through as the hosts may have, of all sites that they are. */
+  admitted: Gate = (work) => work(),
 ): Promise<void> {
+  const { opening, deliveriesPerSession } = site.terms;
   const waiting = [...site.tasks];
   const late: Task[] = [];
   let unreachable: SiteFailure | undefined;
@@ -84,14 +97,14 @@ export async function runSite(
         late.push(task);
         continue;
       }
-      if (session === undefined || !session.usable || handedOver >= deps.deliveriesPerSession) {
+      if (session === undefined || !session.usable || handedOver >= deliveriesPerSession) {
         await leave();
         handedOver = 0;
         if (unreachable === undefined) {
           connected += 1;
           const { domain } = task.timer;
           counted.clear();
-          const opened = await openAny(deps, { ...site, hops }, run.signal, (hop, outcome) => {
+          const opened = await openAny(deps, { ...site, opening, hops }, run.signal, (hop, outcome) => {
             if (outcome.kind === 'failed') count(domain, hop, outcome.tlsResult);
             else reached = { hop, result: outcome.tlsResult };
           });
@@ -135,7 +148,8 @@ export async function runSite(
     await leave();
   };
 
-  await Promise.all(Array.from({ length: Math.min(deps.sessionsPerSite, site.tasks.length) }, worker));
+  const workers = Math.min(site.sessions, site.tasks.length);
+  await Promise.all(Array.from({ length: workers }, () => admitted(worker)));
   // Given back by a worker that got no session, when no other was left to take it.
   late.push(...waiting.splice(0));
   // What did not start comes back at the rate at which the others went.

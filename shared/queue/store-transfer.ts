@@ -1,14 +1,17 @@
 // What a transfer brings goes into the spool, and becomes what the ledger is to hold.
 
+import { DEFAULT_BINDING } from '../config/delivery-settings.ts';
 import { traceHeader } from '../message/trace.ts';
+import type { XferHeader } from '../xfer/message.ts';
 import type { Incoming } from './accept.ts';
 import type { FitMessage } from './check-message.ts';
 import { contentUser, splitIntoChunks } from './chunks.ts';
 import { type CommitDeps, usersTtlMs } from './commit-message.ts';
 import { type Patience, pauseBeforeRetry } from './patience.ts';
 import { type Spool, StoreError } from './ports.ts';
-import { firstTimes } from './schedule.ts';
+import { firstTimes, type Times } from './schedule.ts';
 import { composeSpoolObject } from './spool-object.ts';
+import { termsOf } from './terms.ts';
 
 /** The users of one spool object are one ledger item, at most 400 KB: some 12 octets each, far below. */
 export const MAX_DELIVERIES_PER_TRANSFER = 2_000;
@@ -61,7 +64,7 @@ export async function storeTransfer(
 
   const stored = messages.map((fit): Stored => {
     const { header } = fit;
-    const times = firstTimes(header, nowMs, deps.random.fraction(), deps.tempo);
+    const times = timesByDomain(deps, header, nowMs);
     const content =
       'uploaded' in fit.content
         ? { key: fit.content.uploaded, offset: 0, shared: true }
@@ -78,7 +81,7 @@ export async function storeTransfer(
         traceHost: deps.traceHost,
         ...(header.receivedFrom === undefined ? {} : { receivedFrom: header.receivedFrom }),
       }).toString('latin1'),
-      times,
+      ...times,
       binding: DEFAULT_BINDING,
       priorAttempts: header.attempts,
       ...(header.lastReply === undefined ? {} : { lastReply: header.lastReply }),
@@ -115,8 +118,22 @@ export async function storeTransfer(
   return counted ? stored : undefined;
 }
 
-/** Deliveries are pinned to one binding for life; until operators name others there is this one. */
-const DEFAULT_BINDING = 'default';
+/** The clock of each domain's deliveries. */
+function timesByDomain(
+  deps: StoreDeps,
+  header: XferHeader,
+  nowMs: number,
+): { readonly times: Times; readonly timesOf: ReadonlyMap<string, Times> } {
+  const random = deps.random.fraction();
+  const domains = splitIntoChunks(header.envelope.recipients).map(({ domain }) => domain);
+  const timesOf = new Map(
+    domains.map((domain) => [domain, firstTimes(header, nowMs, random, termsOf(deps, domain).tempo)]),
+  );
+  const [times = firstTimes(header, nowMs, random, deps.tempo)] = [...timesOf.values()].toSorted(
+    (a, b) => b.expiresAtMs - a.expiresAtMs,
+  );
+  return { times, timesOf };
+}
 
 async function untilDone(
   deps: StoreDeps,

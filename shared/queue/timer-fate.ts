@@ -3,8 +3,8 @@
 
 import type { LedgerItem } from './delivery.ts';
 import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
-import { dropContent, logEndings, logHeld } from './finish.ts';
-import { type PayDeps, payReports } from './pay-reports.ts';
+import { dropContent, type FinishDeps, logEndings, logHeld } from './finish.ts';
+import { payReports } from './pay-reports.ts';
 import { StoreError, type Timer } from './ports.ts';
 import { hold } from './settle.ts';
 import { delaySeconds, timerFor } from './timer.ts';
@@ -19,7 +19,7 @@ export interface Task {
   readonly receiveCount: number;
 }
 
-export interface AttemptDeps extends PayDeps {
+export interface AttemptDeps extends FinishDeps {
   /** A lease outlives the invocation by this. */
   readonly leaseMarginMs: number;
   /** A timer received this often is replaced by a fresh one. */

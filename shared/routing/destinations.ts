@@ -1,9 +1,9 @@
 // How mail reaches destinations: DNS, address policies, MTA-STS, routes, SMTP sessions. Whoever delivers is wired
 // here: the deliver function, the embedded stack, a sidecar that attempts first, and the tests.
 
-import type { DeliverySettings } from '../config/delivery-settings.ts';
+import { type DeliverySettings, remembered } from '../config/delivery-settings.ts';
 import type { Clock } from '../queue/ports.ts';
-import type { PeerMemory, SmtpClient, SmtpTimeouts } from '../smtp/client.ts';
+import type { PeerMemory, SmtpClient } from '../smtp/client.ts';
 import { createPeerMemory } from '../smtp/peer-memory.ts';
 import { createSmtpClient } from '../smtp/smtp-client.ts';
 import { createAddressPolicy, createRoutePolicy } from './address-policy.ts';
@@ -17,34 +17,13 @@ import { createStsFetch } from './sts-fetch.ts';
 import { createTxtResolver } from './sts-txt.ts';
 import { withTlsPolicy } from './tls-policy.ts';
 
-/**
- * RFC 5321 §4.5.3.2; connecting (Connect_Timeout), TLS, RSET and QUIT are ours, the RFC names none. The opening is
- * shorter than the 5 minutes that the RFC gives the greeting alone: an invocation has 15 for everything, and other
- * hosts to ask.
- */
-export const SMTP_TIMEOUTS: SmtpTimeouts = {
-  openingMs: 60_000,
-  connectMs: 30_000,
-  greetingMs: 300_000,
-  ehloMs: 300_000,
-  tlsMs: 30_000,
-  mailMs: 300_000,
-  rcptMs: 300_000,
-  dataMs: 120_000,
-  contentMs: 180_000,
-  finalMs: 600_000,
-  rsetMs: 30_000,
-  quitMs: 3_000,
-};
+export { SMTP_TIMEOUTS, smtpTimeouts } from './session-terms.ts';
 
 /** The resolver's own patience: a domain that does not answer is put off, not waited for. */
 const DNS_TIMEOUT_MS = 5_000;
 const DNS_TRIES = 2;
 /** RFC 5321 §5.1 asks for at least two addresses. */
 const MAX_HOSTS = 5;
-/** Domains whose settings are at hand: reading a configuration again is cheap, and a list of strangers long. */
-const MAX_DOMAINS = 10_000;
-
 export interface DestinationSettings {
   readonly ehloName: string;
   /** What the configuration says of a domain; without one, of all. */
@@ -121,33 +100,8 @@ export function createDestinations(settings: DestinationSettings, world: Destina
         nowMs: clock.nowMs,
         ...(world.peers === undefined ? {} : { behind: world.peers }),
       }),
-      eightBit: common.eightBitMail,
       permits: (address, source) => (source === 'mx' ? policy : routePolicy)(address),
     }),
     settingsFor,
-  };
-}
-
-export function smtpTimeouts(settings: DeliverySettings): SmtpTimeouts {
-  return {
-    ...SMTP_TIMEOUTS,
-    connectMs: settings.connectTimeoutSeconds * 1_000,
-    ehloMs: settings.ehloTimeoutSeconds * 1_000,
-    mailMs: settings.mailfromTimeoutSeconds * 1_000,
-    rcptMs: settings.rcpttoTimeoutSeconds * 1_000,
-    finalMs: settings.bodyTimeoutSeconds * 1_000,
-    rsetMs: settings.rsetTimeoutSeconds * 1_000,
-  };
-}
-
-function remembered<T>(read: (domain: string) => T): (domain: string) => T {
-  const known = new Map<string, T>();
-  return (domain) => {
-    const before = known.get(domain);
-    if (before !== undefined) return before;
-    if (known.size >= MAX_DOMAINS) known.clear();
-    const value = read(domain);
-    known.set(domain, value);
-    return value;
   };
 }

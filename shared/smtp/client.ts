@@ -61,6 +61,11 @@ export interface SmtpTarget {
   readonly mxAuthenticated: boolean;
   readonly ehloName: string;
   readonly localAddress?: string;
+  /**
+   * What becomes of 8-bit content at a peer without 8BITMIME: a permanent refusal, or its conversion to 7 bits, which
+   * breaks DKIM signatures. `refuse` when absent.
+   */
+  readonly eightBit?: 'refuse' | 'convert';
   readonly tls: TlsDemand;
   readonly timeouts: SmtpTimeouts;
 }

@@ -48,8 +48,6 @@ export interface SessionFacts {
   readonly tls: TlsFacts | undefined;
   readonly extensions: PeerExtensions;
   readonly traits: ReadonlySet<PeerTrait>;
-  /** What becomes of 8-bit content where the peer takes none. */
-  readonly eightBit: 'refuse' | 'convert';
   /** Never rejects. */
   readonly note: (trait: PeerTrait) => Promise<void>;
 }
@@ -92,7 +90,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
     if (turns.areTaken) throw new Error(BUSY);
     turns.take();
     const fit = await Promise.race([
-      fitToPeer(envelope, content, target.host, facts.eightBit),
+      fitToPeer(envelope, content, target.host, target.eightBit ?? 'refuse'),
       over.promise.then(() => ({ kind: 'fits', envelope, content }) as const),
     ]);
     turns.giveBack();

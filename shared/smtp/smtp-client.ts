@@ -14,17 +14,12 @@ export interface SmtpClientOptions {
   readonly memory: PeerMemory;
   /** Asked of the address that the socket is connected to: why it must not be spoken to. Everything may when absent. */
   readonly permits?: AddressPermit;
-  /**
-   * What becomes of 8-bit content at a peer without 8BITMIME: a permanent refusal, or its conversion to 7 bits, which
-   * breaks DKIM signatures. `refuse` when absent.
-   */
-  readonly eightBit?: 'refuse' | 'convert';
   /** `connect` of node:net when absent. */
   readonly dial?: Dial;
 }
 
 export function createSmtpClient(options: SmtpClientOptions): SmtpClient {
-  const { memory, permits = () => undefined, eightBit = 'refuse', dial } = options;
+  const { memory, permits = () => undefined, dial } = options;
 
   function outcomeOf(
     target: SmtpTarget,
@@ -40,7 +35,7 @@ export function createSmtpClient(options: SmtpClientOptions): SmtpClient {
     const note = (trait: PeerTrait) => memory.note(target.host, target.port, trait);
     return {
       kind: 'opened',
-      session: createSession(wire, { target, tls, extensions, traits, eightBit, note }),
+      session: createSession(wire, { target, tls, extensions, traits, note }),
       ...told,
     };
   }

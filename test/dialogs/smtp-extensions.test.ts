@@ -100,7 +100,7 @@ test('8-bit content becomes 7-bit where the operator chose so, and its size is a
     S: 250 Ok
     ${REST}
   `);
-  const opened = await client({ eightBit: 'convert' }).open(target(peer.port));
+  const opened = await client().open(target(peer.port, { eightBit: 'convert' }));
   if (opened.kind !== 'opened') assert.fail();
   const { session } = opened;
   const result = await session.transact(

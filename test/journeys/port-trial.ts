@@ -169,11 +169,12 @@ export function createTrial(
     const handler = createDeliverHandler({
       ...shared(run, turn),
       router: stage.router,
-      ehloName: 'out.test.example',
-      timeouts: SMTP_TIMEOUTS,
-      sessionsPerSite: 5,
+      sessionTermsFor: () => ({
+        opening: { ehloName: 'out.test.example', timeouts: SMTP_TIMEOUTS },
+        deliveriesPerSession: 100,
+      }),
+      sessionsFor: () => 5,
       tlsResults: createTlsResults(),
-      deliveriesPerSession: 100,
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
       reports: { ...REPORTS, ...options.reports },

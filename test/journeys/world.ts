@@ -37,13 +37,14 @@ import {
 } from '../../shared/aws/stores.ts';
 import { systemRandom } from '../../shared/aws/system.ts';
 import { type Configuration, EMPTY_CONFIGURATION } from '../../shared/config/configuration.ts';
-import { deliverySettings } from '../../shared/config/delivery-settings.ts';
+import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
 import type { LedgerItem, MessageKey } from '../../shared/queue/delivery.ts';
 import type { Clock, Random } from '../../shared/queue/ports.ts';
 import type { ReleaseSummary } from '../../shared/queue/release.ts';
-import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
+import { DEFAULT_TEMPO, type Tempo, withRetrySettings } from '../../shared/queue/tempo.ts';
+import type { TermsFor } from '../../shared/queue/terms.ts';
 import type { LogRecord, Notice } from '../../shared/records/records.ts';
-import type { ReportSettings } from '../../shared/report/settings.ts';
+import { type ReportSettings, reportSettings } from '../../shared/report/settings.ts';
 import type { Router } from '../../shared/routing/router.ts';
 import type { SmtpTimeouts } from '../../shared/smtp/client.ts';
 import { DEFAULT_LIMITS } from '../../shared/xfer/limits.ts';
@@ -81,7 +82,7 @@ export interface WorldOptions {
   readonly wrap?: (stores: Stores, role: 'receive' | 'deliver' | 'release') => Stores;
   readonly random?: Random;
   readonly router?: Router;
-  /** What the operator says of destinations; nothing when absent. */
+  /** What the operator says of deliveries; of retries and expiry it counts before the tempo. Nothing when absent. */
   readonly configuration?: Configuration;
   readonly timeouts?: SmtpTimeouts;
   readonly queueLimits?: typeof QUEUE_LIMITS;
@@ -183,7 +184,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     record: (record: LogRecord) => void records.push(record),
     notice: (notice: Notice) => void notices.push(notice),
   };
-  const shared = { clock, random, tempo, limits, log };
+  const settingsFor = settingsByDomain(options.configuration ?? EMPTY_CONFIGURATION);
+  const termsFor: TermsFor = (domain) => ({
+    tempo: withRetrySettings(tempo, settingsFor(domain)),
+    reports: { ...reportSettings(settingsFor(domain), TRACE_HOST), ...options.reports },
+  });
+  const terms = options.configuration === undefined ? {} : { termsFor };
+  const shared = { clock, random, tempo, limits, log, ...terms };
 
   const receive = createReceiveHandler({
     ...shared,
@@ -193,11 +200,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     traceHost: TRACE_HOST,
     transferLimits: DEFAULT_LIMITS,
   });
-  const configuration = options.configuration ?? EMPTY_CONFIGURATION;
   const egress = createEgress(
     {
       ehloName: 'out.test.example',
-      settingsFor: (domain) => deliverySettings(configuration, domain === undefined ? {} : { domain }),
+      settingsFor,
       smtpPort: sink.port,
       allowedNetworks: ['127.0.0.0/8'],
       dnsServers: [`127.0.0.1:${dns.port}`],

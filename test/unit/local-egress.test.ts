@@ -3,21 +3,15 @@ import { test } from 'node:test';
 import { createEgress } from '../../functions/deliver/egress.ts';
 import { sessionsPerSite } from '../../local/functions.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { deliverySettings } from '../../shared/config/delivery-settings.ts';
+import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
 import { loadConfiguration } from '../../shared/config/load.ts';
 import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
 
-function sessionsOf(text: string, concurrentBatches: number) {
-  const result = loadConfiguration([{ path: 'x.conf', text }]);
-  assert.ok(result.ok);
-  return sessionsPerSite(deliverySettings(result.configuration), concurrentBatches);
-}
-
 test('batches that run at once share the connections that a site may have', () => {
-  assert.equal(sessionsOf('', 10), 3);
-  assert.equal(sessionsOf('Max_Outbound_Connections = 4', 4), 1);
-  assert.equal(sessionsOf('Max_Outbound_Connections = 19', 10), 1);
-  assert.equal(sessionsOf('Max_Outbound_Connections = 100', 10), 10);
+  assert.equal(sessionsPerSite(32, 10), 3);
+  assert.equal(sessionsPerSite(4, 4), 1);
+  assert.equal(sessionsPerSite(19, 10), 1);
+  assert.equal(sessionsPerSite(100, 10), 10);
 });
 
 test('an invocation on AWS opens five sessions to a site, or as few as the configuration allows', () => {
@@ -28,7 +22,7 @@ test('an invocation on AWS opens five sessions to a site, or as few as the confi
     return createEgress(
       {
         ehloName: 'out.example.com',
-        settingsFor: () => deliverySettings(configuration),
+        settingsFor: settingsByDomain(configuration),
         allowedNetworks: [],
       },
       {
@@ -45,7 +39,9 @@ test('an invocation on AWS opens five sessions to a site, or as few as the confi
       },
     );
   };
-  assert.equal(egressOf('').sessionsPerSite, 5);
-  assert.equal(egressOf('Max_Outbound_Connections = 2').sessionsPerSite, 2);
-  assert.equal(egressOf('Max_Outbound_Connections = 100').sessionsPerSite, 5);
+  assert.equal(egressOf('').sessionsFor('a.test'), 5);
+  assert.equal(egressOf('Max_Outbound_Connections = 2').sessionsFor('a.test'), 2);
+  const egress = egressOf('Max_Outbound_Connections = 100 Domain a.test { Max_Outbound_Connections = 1 }');
+  assert.equal(egress.sessionsFor('a.test'), 1);
+  assert.equal(egress.sessionsFor('b.test'), 5);
 });

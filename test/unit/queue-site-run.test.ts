@@ -6,11 +6,12 @@ import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { deliverBatch } from '../../shared/queue/deliver.ts';
 import type { DeliveryItem } from '../../shared/queue/delivery.ts';
 import type { LeaseRequest } from '../../shared/queue/ports.ts';
-import { runSite } from '../../shared/queue/site-run.ts';
+import { type Egress, runSite } from '../../shared/queue/site-run.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
 import { formatTimer, owingTimerFor, timerFor } from '../../shared/queue/timer.ts';
 import { createTlsResults } from '../../shared/records/tls-results.ts';
 import type { Hop, Router } from '../../shared/routing/router.ts';
+import type { SessionTerms } from '../../shared/routing/session-terms.ts';
 import type {
   OpenOutcome,
   RecipientOutcome,
@@ -33,6 +34,10 @@ const enough: RecipientOutcome = {
   stage: 'mail',
   reply: ownReply(421, '4.7.0', 'enough of this session'),
 };
+
+function terms(deliveriesPerSession: number, ehloName = 'out.example.com'): SessionTerms {
+  return { opening: { ehloName, timeouts: SMTP_TIMEOUTS }, deliveriesPerSession };
+}
 
 /** A site with a clock of its own: opening at a silent host takes a minute. */
 function stage(
@@ -108,14 +113,17 @@ function stage(
         return { kind: 'failed', stage: 'greeting', reply: ownReply(421, '4.4.2', 'silence') };
       },
     },
-    ehloName: 'out.example.com',
-    timeouts: SMTP_TIMEOUTS,
-    sessionsPerSite: 1,
+    sessionTermsFor: () => terms(2),
+    sessionsFor: () => 1,
     tlsResults: createTlsResults(),
     leaseMarginMs: 60_000,
     resendReceiveCount: 500,
   };
-  const run = async (hops = HOPS, deliveriesPerSession = 2, more: Partial<typeof deps> = {}) => {
+  const run = async (
+    hops = HOPS,
+    deliveriesPerSession = 2,
+    more: Partial<typeof deps> & { readonly sessions?: number } = {},
+  ) => {
     const tasks = [...items.values()].map((item) => ({
       timer: timerFor(item),
       receipt: 'r',
@@ -124,13 +132,15 @@ function stage(
     const signal = new AbortController().signal;
     const at = { startedAtMs: nowMs, deadlineMs: nowMs + 900_000, inFlight: 0, signal };
     await runSite(
-      { ...deps, ...more, deliveriesPerSession },
+      { ...deps, ...more },
       at,
       {
         name: 'site',
         hops,
         tls: { mode: 'no', verify: false },
         mxAuthenticated: false,
+        terms: terms(deliveriesPerSession),
+        sessions: more.sessions ?? 1,
         tasks,
         findings: new Map(),
       },
@@ -292,7 +302,7 @@ test('mail whose worker gets no session while the other one is leaving gets a fa
       return { kind: 'failed', stage: 'greeting', reply: ownReply(421, '4.7.0', 'one connection at a time') };
     },
   };
-  await site.run(HOPS.slice(1), 10, { smtp, sessionsPerSite: 2 });
+  await site.run(HOPS.slice(1), 10, { smtp, sessions: 2 });
   assert.deepEqual(site.fates.toSorted(), ['m1', 'm2', 'm3']);
   assert.deepEqual(
     ['m1', 'm2', 'm3'].map((id) => site.state(id)?.attempts),
@@ -316,7 +326,7 @@ test('a timer for reports alone is not routed and opens no session', async () =>
   const body = formatTimer(owingTimerFor(owing, NOW));
   const router: Router = { route: () => assert.fail('it was routed') };
   const fates = await deliverBatch(
-    { ...site.deps, deliveriesPerSession: 2, router },
+    { ...site.deps, router },
     [{ messageId: 'one', receipt: 'r', body, receiveCount: 1 }],
     { deadlineMs: NOW + 900_000, signal: new AbortController().signal },
   );
@@ -325,7 +335,11 @@ test('a timer for reports alone is not routed and opens no session', async () =>
 });
 
 /** What `opened` is after a batch with one message for each of two domains, routed so. */
-async function openedFor(route: (domain: string) => readonly Hop[], site = 'mx.example.net') {
+async function openedFor(
+  route: (domain: string) => readonly Hop[],
+  site = 'mx.example.net',
+  more: Partial<Pick<Egress, 'sessionTermsFor'>> = {},
+) {
   const place = stage(['m1', 'm2'], () => delivered);
   for (const [id, domain] of [
     ['m1', 'a.example'],
@@ -344,7 +358,7 @@ async function openedFor(route: (domain: string) => readonly Hop[], site = 'mx.e
     receiveCount: 1,
   }));
   const invocation = { deadlineMs: NOW + 900_000, signal: new AbortController().signal };
-  await deliverBatch({ ...place.deps, deliveriesPerSession: 2, router }, records, invocation);
+  await deliverBatch({ ...place.deps, ...more, router }, records, invocation);
   assert.deepEqual(
     ['m1', 'm2'].map((id) => place.state(id)?.state),
     ['finished', 'finished'],
