@@ -73,9 +73,9 @@ export interface Generation extends Plan {
 }
 
 /** Reads what the configuration asks for, and tells every fault that the sidecar alone can see. */
-export function planFor(configuration: Configuration, options: PlanningOptions): PlanResult {
+export function planFor(configuration: Configuration, options: PlanningOptions, nowMs: number): PlanResult {
   const targets = readTargets(configuration);
-  const wanted = wantedPlaces(configuration, options);
+  const wanted = wantedPlaces(configuration, options, nowMs);
   const faults = [
     ...(targets.ok ? signingFaults(targets.targets, options.canSign) : targets.faults.map(formatFault)),
     ...(targets.ok || targets.message === undefined ? [] : [targets.message]),

@@ -145,6 +145,9 @@ function smtpSettings(
     idleTimeoutMs: runtime.tuning.idleTimeoutMs,
     terms: { protocol, attemptFirst: place.attemptFirst },
     reception: generation.reception,
+    tls: place.files.tls,
+    users: place.files.users,
+    notice: runtime.log.notice,
   };
 }
 

@@ -1,14 +1,16 @@
 // Which addresses a configuration wants the sidecar to listen at, by kind, with what each place's stanza says. Binds
-// nothing. An address outside the loopback interface is a fault while neither Relay_Hosts nor Auth_Users guards it.
+// nothing, but reads the files that listeners' options name. An address outside the loopback interface is a fault
+// while neither Relay_Hosts nor Auth_Users guards it.
 
 import { hostname, networkInterfaces } from 'node:os';
-import type { Configuration, ListenerKind } from '../shared/config/configuration.ts';
+import type { Configuration, ListenerKind, Settings } from '../shared/config/configuration.ts';
 import { evaluate, evaluateListen } from '../shared/config/evaluate.ts';
 import { formatFault, type Place as Written } from '../shared/config/fault.ts';
 import { type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
 import type { Network } from '../shared/config/networks.ts';
 import type { Option } from '../shared/config/option.ts';
 import { OPTIONS } from '../shared/config/options.ts';
+import { type FileSettings, type ListenerFiles, readListenerFiles } from './listener-files.ts';
 
 export type PlaceKind = 'smtp' | 'lmtp' | 'http' | 'metrics';
 
@@ -22,11 +24,7 @@ export interface Place {
   readonly relayHosts: readonly Network[];
   readonly attemptFirst: boolean;
   readonly maxConnections: number;
-  readonly tlsRequired: boolean;
-  /** Paths as options name them. */
-  readonly certificateFile: string | undefined;
-  readonly keyFile: string | undefined;
-  readonly usersFile: string | undefined;
+  readonly files: ListenerFiles;
   /** The Listen stanza; undefined for the command line and for defaults. */
   readonly written: Written | undefined;
 }
@@ -53,28 +51,42 @@ export function placeName({ kind, address, port }: Pick<Place, 'kind' | 'address
   return `${kind} ${address} ${port}`;
 }
 
-export function wantedPlaces(configuration: Configuration, options: PlaceOptions): WantedPlaces {
-  const faults: string[] = [];
-  const warnings: string[] = [];
+export function wantedPlaces(
+  configuration: Configuration,
+  options: PlaceOptions,
+  nowMs: number,
+): WantedPlaces {
+  // One listener's files are named once for all its Listen stanzas.
+  const faults = new Set<string>();
+  const warnings = new Set<string>();
   const places: Place[] = [];
   const interfaces = networkInterfaces();
-  for (const { listen, ...wanted } of wantedListens(configuration, options)) {
-    const guarded = wanted.relayHosts.length > 0 || wanted.usersFile !== undefined;
+  for (const { listen, fileSettings, ...wanted } of wantedListens(configuration, options)) {
+    const reading = readListenerFiles(fileSettings, nowMs);
+    for (const fault of reading.faults) faults.add(fault);
+    for (const warning of reading.warnings) warnings.add(warning);
+    const guarded = wanted.relayHosts.length > 0 || fileSettings.users !== undefined;
     const decision = listenAddresses(listen, { interfaces, guarded, guard: 'Relay_Hosts' });
-    if (!decision.ok) faults.push(decision.text);
-    else places.push(...decision.addresses.map((address) => ({ ...wanted, address, port: listen.port })));
-    if (listen.host === undefined && !guarded) warnings.push(narrowedText(listen, 'Relay_Hosts'));
+    if (!decision.ok) faults.add(decision.text);
+    else {
+      const { files } = reading;
+      places.push(...decision.addresses.map((address) => ({ ...wanted, address, port: listen.port, files })));
+    }
+    if (listen.host === undefined && !guarded) warnings.add(narrowedText(listen, 'Relay_Hosts'));
   }
   const seen = new Set<string>();
   for (const place of places) {
     const name = `${place.address} ${place.port}`;
-    if (place.port !== 0 && seen.has(name)) faults.push(takenTwice(place));
+    if (place.port !== 0 && seen.has(name)) faults.add(takenTwice(place));
     seen.add(name);
   }
-  return { places, faults, warnings };
+  return { places, faults: [...faults], warnings: [...warnings] };
 }
 
-type WantedListen = Omit<Place, 'address' | 'port'> & { readonly listen: ListenAddress };
+interface WantedListen extends Omit<Place, 'address' | 'port' | 'files'> {
+  readonly listen: ListenAddress;
+  readonly fileSettings: FileSettings;
+}
 
 function wantedListens(configuration: Configuration, options: PlaceOptions): readonly WantedListen[] {
   const stanzas = configuration.listeners.flatMap((listener) => {
@@ -83,32 +95,48 @@ function wantedListens(configuration: Configuration, options: PlaceOptions): rea
     if (kind === 'http' && options.httpListeners === 'leave') return [];
     return listener.listens.map((scope) => {
       const value = <T>(option: Option<T>): T => evaluateListen(configuration, option, listener, scope);
-      return { listen: scope.listen, written: scope.place, ...settingsFrom(kind, value) };
+      const fileSettings = fileSettingsIn([scope.settings, listener.settings, configuration.global], value);
+      return { listen: scope.listen, written: scope.place, fileSettings, ...settingsFrom(kind, value) };
     });
   });
   const asDefault = stanzas.some(({ kind }) => kind === 'smtp' || kind === 'lmtp') ? [] : [DEFAULT_LISTEN];
   const bare = options.listen ?? asDefault;
   const value = <T>(option: Option<T>): T => evaluate(configuration, option);
+  const fileSettings = fileSettingsIn([configuration.global], value);
   return [
-    ...bare.map((listen) => ({ listen, written: undefined, ...settingsFrom('smtp', value) })),
+    ...bare.map((listen) => ({
+      listen,
+      written: undefined,
+      fileSettings,
+      ...settingsFrom('smtp', value),
+    })),
     ...stanzas,
   ];
 }
 
+type Value = <T>(option: Option<T>) => T;
+
 function settingsFrom(
   kind: PlaceKind,
-  value: <T>(option: Option<T>) => T,
-): Omit<WantedListen, 'listen' | 'written'> {
+  value: Value,
+): Omit<WantedListen, 'listen' | 'written' | 'fileSettings'> {
   return {
     kind,
     hostName: value(OPTIONS.EHLO_Hostname) ?? hostname(),
     relayHosts: value(OPTIONS.Relay_Hosts),
     attemptFirst: value(OPTIONS.Attempt_First),
     maxConnections: value(OPTIONS.Max_Inbound_Connections),
-    tlsRequired: value(OPTIONS.TLS_Required),
-    certificateFile: value(OPTIONS.TLS_Certificate),
-    keyFile: value(OPTIONS.TLS_Key),
-    usersFile: value(OPTIONS.Auth_Users),
+  };
+}
+
+function fileSettingsIn(scopes: readonly Settings[], value: Value): FileSettings {
+  const find = ({ name }: Option<unknown>) =>
+    scopes.map((settings) => settings.get(name)).find((setting) => setting !== undefined);
+  return {
+    certificate: find(OPTIONS.TLS_Certificate),
+    key: find(OPTIONS.TLS_Key),
+    users: find(OPTIONS.Auth_Users),
+    required: value(OPTIONS.TLS_Required) ? find(OPTIONS.TLS_Required) : undefined,
   };
 }
 

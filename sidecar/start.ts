@@ -3,6 +3,7 @@
 // forbids it, and then nothing was opened, or `listen` when an address could not be bound.
 
 import type { Configuration } from '../shared/config/configuration.ts';
+import { changesBetween } from './changes.ts';
 import { type Clock, systemClock } from './clock.ts';
 import {
   createGeneration,
@@ -46,10 +47,15 @@ export interface Sidecar {
    * Goes over to another configuration. What has begun ends under the old one; places that stay keep their
    * sockets. With faults everything stays as it was. Logs which of both happened.
    */
-  reload(configuration: Configuration): Promise<ReloadResult>;
+  reload(read: Reread): Promise<ReloadResult>;
   /** Takes no new mail, finishes what is under way, and closes. */
   close(): Promise<void>;
 }
+
+/** The files read anew: what is in them, or every fault that their reader found. */
+export type Reread =
+  | { readonly ok: true; readonly configuration: Configuration }
+  | { readonly ok: false; readonly faults: readonly string[] };
 
 export type ReloadResult = { readonly ok: true } | { readonly ok: false; readonly faults: readonly string[] };
 
@@ -86,7 +92,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
 
 /** What the sidecar would do, without doing it. Throws `SidecarStartError` of code `configuration`. */
 export function checkSidecar(options: SidecarOptions): Plan {
-  const result = planFor(options.configuration, planningOptions(options));
+  const nowMs = (options.clock ?? systemClock).nowMs();
+  const result = planFor(options.configuration, planningOptions(options), nowMs);
   if (!result.ok) throw new SidecarStartError('configuration', result.faults.join('\n'));
   return limited(result.plan, options.limits);
 }
@@ -97,7 +104,7 @@ class RunningSidecar implements Sidecar {
   readonly #listeners: Listeners;
   #generation: Generation;
   /** Those before it, under which something may still be under way. */
-  readonly #former: Generation[] = [];
+  #former: readonly { readonly generation: Generation; readonly untilMs: number }[] = [];
   /** Reloads follow one another. */
   #reloading: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -123,27 +130,35 @@ class RunningSidecar implements Sidecar {
     }
   }
 
-  reload(configuration: Configuration): Promise<ReloadResult> {
-    const done = this.#reloading.then(() => this.#reload(configuration));
+  reload(read: Reread): Promise<ReloadResult> {
+    const done = this.#reloading.then(() => this.#reload(read));
     this.#reloading = done;
     return done;
   }
 
-  async #reload(configuration: Configuration): Promise<ReloadResult> {
+  async #reload(read: Reread): Promise<ReloadResult> {
     if (this.#closing !== undefined) return this.#refuse(['the sidecar is stopping']);
-    const planned = planFor(configuration, planningOptions(this.#options));
+    if (!read.ok) return this.#refuse(read.faults);
+    const { clock, log, memory } = this.#runtime;
+    const planned = planFor(read.configuration, planningOptions(this.#options), clock.nowMs());
     if (!planned.ok) return this.#refuse(planned.faults);
-    const generation = createGeneration(limited(planned.plan, this.#options.limits), this.#runtime);
+    const plan = limited(planned.plan, this.#options.limits);
+    const generation = createGeneration(plan, this.#runtime);
     try {
       await this.#listeners.takeOver(generation);
     } catch (error) {
       return this.#refuse([`the sidecar cannot listen: ${messageOf(error)}`]);
     }
-    this.#former.push(this.#generation);
+    const changes = changesBetween(this.#generation, generation);
+    this.#former = [
+      ...this.#former.filter(({ untilMs }) => untilMs > clock.nowMs() - KEEP_FORMER_MS),
+      { generation: this.#generation, untilMs: clock.nowMs() },
+    ];
     this.#generation = generation;
-    this.#runtime.memory.resize(generation.maxHeldBytes);
-    warn(this.#runtime.log, generation);
-    this.#runtime.log.notice({ level: 'info', code: 'reloaded', message: 'the configuration was read anew' });
+    memory.resize(generation.maxHeldBytes);
+    warn(log, generation);
+    const message = changes.length === 0 ? 'nothing changed' : changes.join('; ');
+    log.notice({ level: 'info', code: 'reloaded', message });
     return { ok: true };
   }
 
@@ -168,11 +183,15 @@ class RunningSidecar implements Sidecar {
     await this.#reloading;
     await this.#listeners.close();
     // A client that left may have a withdrawal under way, which nobody waits for but us.
-    await Promise.all([this.#generation, ...this.#former].map((generation) => generation.idle()));
+    const former = this.#former.map(({ generation }) => generation);
+    await Promise.all([this.#generation, ...former].map((generation) => generation.idle()));
     client.close();
     log.notice({ level: 'info', code: 'stopped', message: 'stopped' });
   }
 }
+
+/** Far longer than any hand-over with its withdrawal. */
+const KEEP_FORMER_MS = 3_600_000;
 
 function planningOptions(options: SidecarOptions): PlanningOptions {
   return { ...options, canSign: options.awsCredentials !== undefined };
