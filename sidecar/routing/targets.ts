@@ -5,7 +5,7 @@
 // Delivery_Method = "delay_xfer" and xfer routes, and none may go round in a circle: faults are told at start.
 
 import type { Configuration } from '../../shared/config/configuration.ts';
-import { comparableDomain, evaluate, findSetting } from '../../shared/config/evaluate.ts';
+import { comparableDomain, findSetting } from '../../shared/config/evaluate.ts';
 import type { Fault } from '../../shared/config/fault.ts';
 import { OPTIONS } from '../../shared/config/options.ts';
 import type { XferRoute } from '../../shared/config/routes.ts';
@@ -53,9 +53,12 @@ const MAX_DOMAINS = 10_000;
 
 export function readTargets(configuration: Configuration): TargetsResult {
   const round = circles(configuration);
-  if (round.length > 0) return { ok: false, faults: round };
-  const reader = createTargetReader(configuration);
-  const faults = [...faultsOfNamed(configuration, reader), ...faultsOfMethods(configuration, reader)];
+  const reader = createTargetReader(configuration, { withNext: round.length === 0 });
+  const faults = [
+    ...round,
+    ...faultsOfNamed(configuration, reader),
+    ...faultsOfMethods(configuration, reader),
+  ];
   const all = reader.all();
   if (faults.length > 0) return { ok: false, faults };
   if (all.length === 0) {
@@ -100,7 +103,8 @@ function chosen(mode: Mode, target: Target | string): Choice {
 /** The ends that reroutes name. */
 function faultsOfNamed(configuration: Configuration, reader: TargetReader): readonly Fault[] {
   return namedDomains(configuration).flatMap(({ name, place }) => {
-    const target = reader.named(rerouteChain(configuration, name).end ?? name);
+    const { end } = rerouteChain(configuration, name);
+    const target = end === undefined ? undefined : reader.named(end);
     return typeof target === 'string' ? [{ place, message: target }] : [];
   });
 }
@@ -108,15 +112,29 @@ function faultsOfNamed(configuration: Configuration, reader: TargetReader): read
 /** Domains that are targets by their own Delivery_Method, whether or not a reroute names them. */
 function faultsOfMethods(configuration: Configuration, reader: TargetReader): readonly Fault[] {
   const { domains, global } = configuration;
-  return [...domains, { name: ALL_DOMAINS, settings: global }].flatMap(({ name, settings, ...scope }) => {
-    const setting = settings.get(OPTIONS.Delivery_Method.name);
-    const isExact = name !== ALL_DOMAINS && !('pattern' in scope);
-    if (isExact && rerouteChain(configuration, name).links.length > 0) return [];
-    const target = isExact ? reader.own(name) : reader.ofScope(name, settings);
-    const place =
-      setting?.place ?? findSetting(configuration, OPTIONS.Delivery_Method, { domain: name })?.place;
-    return typeof target === 'string' && place !== undefined ? [{ place, message: target }] : [];
-  });
+  const option = OPTIONS.Delivery_Method;
+  const wide = [
+    ...domains.filter(({ pattern }) => pattern !== undefined),
+    { name: ALL_DOMAINS, settings: global },
+  ].filter(({ settings }) => settings.has(option.name));
+  const exact = domains.filter(
+    ({ pattern, settings }) => pattern === undefined && (wide.length > 0 || settings.has(option.name)),
+  );
+  const faulty = [
+    ...wide.map(({ name, settings }) => ({
+      target: reader.ofScope(name, settings),
+      setting: settings.get(option.name),
+    })),
+    ...exact
+      .filter(({ name }) => rerouteChain(configuration, name).links.length === 0)
+      .map(({ name: domain }) => ({
+        target: reader.own(domain),
+        setting: findSetting(configuration, option, { domain }),
+      })),
+  ];
+  return faulty.flatMap(({ target, setting }) =>
+    typeof target === 'string' && setting !== undefined ? [{ place: setting.place, message: target }] : [],
+  );
 }
 
 /** A path below HTTP_URI: `/delay_message/uploads`. */

@@ -30,10 +30,6 @@ test('with the example for chosen domains as it stands, gmail.com is rerouted an
     await client.say('RCPT TO:<a@example.com>'),
     '451 4.3.5 Delayed_Reroute_Domain is not set for example.com',
   );
-  assert.equal(
-    await client.say('RCPT TO:<a@xfer.test>'),
-    '451 4.3.5 Delayed_Reroute_Domain is disabled for xfer.test',
-  );
   client.socket.destroy();
 });
 
@@ -47,7 +43,7 @@ test('the example of 2023 hands rerouted mail over as well', async (t) => {
 function bothWays(rerouted: number, delayed: number): string {
   const target = (port: number): string =>
     `Delivery_Method = delay_xfer Routes = "xfer://127.0.0.1?port=${port}" Delivery_Response_Timeout = 150
-     Handoff_Deadline = 1 Reroute_Domain = disabled`;
+     Handoff_Deadline = 1 Reroute_Domain = disabled Delayed_Reroute_Domain = disabled`;
   return `Delayed_Reroute_Domain = later.test
     Domain gmail.com { Reroute_Domain = first.test }
     Domain first.test { Reroute_Domain = second.test }
@@ -154,10 +150,10 @@ Domain d.test { Delivery_Method = delay_xfer Routes = ( "xfer://a" "smtp://b" ) 
   assert.deepEqual(
     faults.split('\n').filter((line) => line.startsWith('test.conf')),
     [
+      'test.conf:2:17: Reroute_Domain goes round in a circle: b.test → a.test (test.conf:3) → b.test (test.conf:2); write Reroute_Domain = "disabled" in Domain a.test',
       'test.conf:1:1: mail goes to nowhere.test, but no Domain nowhere.test has Delivery_Method = "delay_xfer"',
-      'test.conf:2:17: rerouting to b.test goes round in a circle',
-      'test.conf:3:17: rerouting to a.test goes round in a circle',
       'test.conf:4:17: Domain d.test needs Routes that all begin with xfer:// (test.conf:5)',
+      'test.conf:5:17: Domain d.test needs Routes that all begin with xfer:// (test.conf:5)',
     ],
   );
 });
