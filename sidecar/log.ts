@@ -71,6 +71,8 @@ export type NoticeCode =
   | 'receiver-refuses-us'
   /** The receiver takes no such request: the versions or the path do not fit. */
   | 'request-faulty'
+  /** A request cannot be signed, made, or filled with its content: a fault on this machine. */
+  | 'cannot-send'
   | 'withdrawal-unconfirmed'
   /** The MTA left before its 250 and the receiver had begun: it may deliver a second time. */
   | 'double-possible';

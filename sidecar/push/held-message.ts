@@ -1,4 +1,5 @@
-// A message while the sidecar has it: from its final dot to the reply, in memory alone.
+// A message while the sidecar has it: from its final dot to the reply. Its content is in memory, or in a file that
+// ends with the process.
 
 import type { HostReply, Reply } from '../../shared/smtp/reply.ts';
 import type { XferHeader } from '../../shared/xfer/message.ts';
@@ -28,4 +29,18 @@ export interface HandOverResult {
   readonly route: string | null;
   readonly tries: number;
   readonly batch: number;
+}
+
+/** One try to hand over a transfer, for metrics. */
+export interface PushSample {
+  /** As `formatXferRoute` writes it. */
+  readonly route: string;
+  readonly outcome: 'answered' | 'lost' | 'unreachable';
+  readonly status: number | null;
+  readonly durationMs: number;
+  /** Content of its messages, uploaded content included. */
+  readonly contentBytes: number;
+  /** The request's body as it was sent. */
+  readonly wireBytes: number;
+  readonly messages: number;
 }

@@ -1,80 +1,181 @@
 // Messages that wait at the same moment for the same receiver share a transfer. A transfer leaves when it is full,
 // when the few milliseconds of its window are over, or when one under way ends while the most are under way. Each
-// message keeps its own verdict. A message that is too large for a request travels alone, by upload.
+// message keeps its own verdict. A message that is too large for a request travels alone, by upload. What waits is
+// bounded: past it `full` is true, and a message that comes all the same is settled as untaken at once.
 
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { Target } from '../routing/targets.ts';
+import { Compression } from './compression.ts';
 import { type HandOverTools, handOver } from './hand-over.ts';
 import type { HeldMessage } from './held-message.ts';
+import { Operator } from './operator.ts';
 
 /** Messages in one transfer: with 10 KB each it stays far below MAX_INLINE_BYTES. */
 export const MAX_TRANSFER_MESSAGES = 25;
 
+/** Messages that wait for a transfer, unless the options say otherwise. */
+export const MAX_WAITING_MESSAGES = 1_000;
+
+/** Nothing new is taken while the oldest has waited for so long a part of its time: it would hardly be in time. */
+const LATE_PART = 0.5;
+
 export interface OutboxOptions {
   /** How long the first message of a transfer waits for company. */
   readonly windowMs: number;
-  /** Transfers under way to one target. */
+  /** Transfers under way to one target; those that wait for their next try are not counted. */
   readonly maxTransfers: number;
+  readonly maxWaiting?: number;
 }
 
 export class Outbox {
   readonly #target: Target;
   readonly #tools: HandOverTools;
   readonly #options: OutboxOptions;
-  #waiting: HeldMessage[] = [];
+  readonly #compression = new Compression();
+  readonly #operator: Operator;
+  readonly #waiting = new Set<Waiting>();
   #waitingBytes = 0;
   #cancelWindow: (() => void) | undefined;
-  #underWay = 0;
+  #cancelSweep: (() => void) | undefined;
+  /** Transfers with a request under way. */
+  #active = 0;
+  /** Transfers not over yet. */
+  #unfinished = 0;
   readonly #onIdle: (() => void)[] = [];
 
   constructor(target: Target, tools: HandOverTools, options: OutboxOptions) {
     this.#target = target;
     this.#tools = tools;
     this.#options = options;
+    this.#operator = new Operator(tools.log, tools.clock);
+  }
+
+  /** Whether new mail would wait too long: it should hear 452 before its content. */
+  get full(): boolean {
+    if (this.#waiting.size >= (this.#options.maxWaiting ?? MAX_WAITING_MESSAGES)) return true;
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return false;
+    const leftMs = oldest.message.deadlineAtMs - this.#tools.clock.nowMs();
+    return leftMs < this.#target.handoffDeadlineMs * LATE_PART;
   }
 
   /** The message is settled in any case, before long after its deadline. */
   add(message: HeldMessage): void {
-    this.#waiting.push(message);
+    if (this.full) {
+      untried(message, 'too much mail waits for this receiver');
+      return;
+    }
+    const waiting: Waiting = {
+      message,
+      left: () => {
+        this.#remove(waiting);
+        untried(message, 'the client left');
+        this.#tellIfIdle();
+      },
+    };
+    this.#waiting.add(waiting);
     this.#waitingBytes += message.header.sizeBytes;
-    const full = this.#waiting.length >= MAX_TRANSFER_MESSAGES || this.#waitingBytes >= MAX_INLINE_BYTES;
-    if (full) this.#flush();
+    message.gone.addEventListener('abort', waiting.left);
+    const isFull = this.#waiting.size >= MAX_TRANSFER_MESSAGES || this.#waitingBytes >= MAX_INLINE_BYTES;
+    if (isFull) this.#flush();
     else this.#cancelWindow ??= this.#tools.clock.after(this.#options.windowMs, () => this.#flush());
   }
 
   /** Resolves when nothing waits and nothing is under way, withdrawals included. */
   idle(): Promise<void> {
-    if (this.#waiting.length === 0 && this.#underWay === 0) return Promise.resolve();
+    if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
   #flush(): void {
     this.#cancelWindow?.();
     this.#cancelWindow = undefined;
-    while (this.#waiting.length > 0 && this.#underWay < this.#options.maxTransfers) {
-      const transfer = this.#nextTransfer();
-      this.#underWay += 1;
-      void handOver(this.#tools, this.#target, transfer).then(() => {
-        this.#underWay -= 1;
-        this.#flush();
-        if (this.#waiting.length === 0 && this.#underWay === 0) {
-          for (const resolve of this.#onIdle.splice(0)) resolve();
-        }
-      });
-    }
+    while (this.#waiting.size > 0 && this.#active < this.#options.maxTransfers) this.#start();
+    this.#watchDeadlines();
+  }
+
+  #start(): void {
+    let active = false;
+    const setActive = (wanted: boolean): void => {
+      if (active === wanted) return;
+      active = wanted;
+      this.#active += wanted ? 1 : -1;
+      if (!wanted) this.#flush();
+    };
+    const pause = { begin: () => setActive(false), end: () => setActive(true) };
+    const tools = {
+      ...this.#tools,
+      compression: this.#compression,
+      operator: this.#operator,
+      pause,
+    };
+    const transfer = this.#nextTransfer();
+    this.#unfinished += 1;
+    setActive(true);
+    void handOver(tools, this.#target, transfer).then(() => {
+      this.#unfinished -= 1;
+      setActive(false);
+      this.#tellIfIdle();
+    });
   }
 
   // The oldest first; as many as fit into one request. One that must be uploaded does not fit beside any other.
   #nextTransfer(): readonly HeldMessage[] {
-    let count = 0;
+    const transfer: HeldMessage[] = [];
     let sizeBytes = 0;
-    for (const { header } of this.#waiting) {
-      const fits = count < MAX_TRANSFER_MESSAGES && sizeBytes + header.sizeBytes <= MAX_INLINE_BYTES;
-      if (count > 0 && !fits) break;
-      count += 1;
-      sizeBytes += header.sizeBytes;
+    for (const waiting of this.#waiting) {
+      const { message } = waiting;
+      const withIt = sizeBytes + message.header.sizeBytes;
+      const fits = transfer.length < MAX_TRANSFER_MESSAGES && withIt <= MAX_INLINE_BYTES;
+      if (transfer.length > 0 && !fits) break;
+      sizeBytes = withIt;
+      transfer.push(message);
+      this.#remove(waiting);
     }
-    this.#waitingBytes -= sizeBytes;
-    return this.#waiting.splice(0, count);
+    return transfer;
   }
+
+  #remove(waiting: Waiting): void {
+    const { message, left } = waiting;
+    if (!this.#waiting.delete(waiting)) return;
+    this.#waitingBytes -= message.header.sizeBytes;
+    message.gone.removeEventListener('abort', left);
+  }
+
+  // While all transfers are stuck, a waiting message still ends in time. Deadlines come in the order of arrival.
+  #watchDeadlines(): void {
+    const [oldest] = this.#waiting;
+    if (oldest === undefined || this.#cancelSweep !== undefined) return;
+    const { clock } = this.#tools;
+    this.#cancelSweep = clock.after(Math.max(oldest.message.deadlineAtMs - clock.nowMs(), 1), () => {
+      this.#cancelSweep = undefined;
+      for (const waiting of this.#waiting) {
+        if (waiting.message.deadlineAtMs > clock.nowMs()) break;
+        this.#remove(waiting);
+        untried(waiting.message, 'no try was made in time');
+      }
+      this.#watchDeadlines();
+      this.#tellIfIdle();
+    });
+  }
+
+  #isIdle(): boolean {
+    return this.#waiting.size === 0 && this.#unfinished === 0;
+  }
+
+  #tellIfIdle(): void {
+    if (!this.#isIdle()) return;
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+}
+
+interface Waiting {
+  readonly message: HeldMessage;
+  readonly left: () => void;
+}
+
+function untried(message: HeldMessage, reason: string): void {
+  message.settle({ ending: 'untaken', reason, withdrawal: null, route: null, tries: 0, batch: 0 });
 }

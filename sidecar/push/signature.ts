@@ -29,7 +29,7 @@ export function createSigner(credentials: () => Promise<AwsCredentials>, nowMs: 
       sha256: Sha256,
     });
     const hash = createHash('sha256');
-    for (const piece of request.body) hash.update(piece);
+    for await (const piece of 'read' in request.body ? request.body.read() : request.body) hash.update(piece);
     const signed = await signer.sign(
       {
         method: request.method,

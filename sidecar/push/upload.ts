@@ -13,44 +13,58 @@ import type { ReceiverClient } from './receiver-client.ts';
 export type UploadOutcome =
   | { readonly kind: 'uploaded' }
   /** Nothing answered at the route. */
-  | { readonly kind: 'unreachable'; readonly reason: string }
-  /** Worth another try. */
-  | { readonly kind: 'again'; readonly reason: string; readonly retryAfterMs?: number }
+  | { readonly kind: 'unreachable'; readonly reason: string; readonly ours?: boolean }
+  /** Worth another try; `where` failed. */
+  | {
+      readonly kind: 'again';
+      readonly where: 'receiver' | 'store';
+      readonly reason: string;
+      readonly retryAfterMs?: number;
+    }
   /** The message is too large for the receiver. */
   | { readonly kind: 'refused'; readonly reply: Reply }
   /** The receiver takes no uploads as we ask for them, or not from us. */
-  | { readonly kind: 'rejected'; readonly reason: string; readonly status: number };
+  | { readonly kind: 'rejected'; readonly reason: string; readonly status: number }
+  /** Our own copy of the content cannot be read. */
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+/** The octets in flight may need so long where the line is slow; a store that hangs leaves time for another try. */
+const STALL_MS = 30_000;
 
 export async function upload(
   client: ReceiverClient,
   clock: Clock,
   target: Target,
   route: XferRoute,
-  message: HeldMessage,
+  { header, content, deadlineAtMs }: HeldMessage,
 ): Promise<UploadOutcome> {
-  const { id, sizeBytes, sha256 } = message.header;
+  const { id, sizeBytes, sha256 } = header;
+  const leftMs = (): number => Math.max(deadlineAtMs - clock.nowMs(), 1);
   const asked = await client.send(target, route, {
     method: 'POST',
     path: pathBelow(target, 'uploads'),
     headers: { 'content-type': 'application/json' },
     body: [Buffer.from(JSON.stringify({ id, sizeBytes, sha256 }), 'utf8')],
-    timeoutMs: target.responseTimeoutMs,
+    timeoutMs: Math.min(target.responseTimeoutMs, leftMs()),
   });
-  if (asked.kind === 'unreachable') return asked;
-  if (asked.kind === 'lost') return { kind: 'again', reason: asked.reason };
+  if (asked.kind === 'unreachable' || asked.kind === 'unreadable') return asked;
+  if (asked.kind === 'lost') return { kind: 'again', where: 'receiver', reason: asked.reason };
   const ticket = parseUploadTicket(asked.answer);
   if (ticket === undefined) return withoutTicket(asked.answer, id, clock.nowMs());
+  // Length and checksum are signed: the headers go as they stand, and the octets uncompressed.
   const put = await client.sendTo(new URL(ticket.url), {
     method: ticket.method,
     headers: ticket.headers,
-    body: message.content.pieces ?? [],
-    // The bytes may take long; the hand-over's deadline bounds them.
-    timeoutMs: Math.max(message.deadlineAtMs - clock.nowMs(), 1),
+    body: content.pieces ?? content,
+    timeoutMs: leftMs(),
+    stallMs: Math.max(STALL_MS, target.responseTimeoutMs),
   });
-  if (put.kind !== 'answer') return { kind: 'again', reason: `the upload failed: ${put.reason}` };
+  if (put.kind === 'unreadable') return put;
+  if (put.kind !== 'answer')
+    return { kind: 'again', where: 'store', reason: `the upload failed: ${put.reason}` };
   const { status } = put.answer;
   if (status >= 200 && status < 300) return { kind: 'uploaded' };
-  return { kind: 'again', reason: `the upload was answered with HTTP ${status}` };
+  return { kind: 'again', where: 'store', reason: `the upload was answered with HTTP ${status}` };
 }
 
 function withoutTicket(answer: ReceivedAnswer, id: string, nowMs: number): UploadOutcome {
@@ -60,7 +74,12 @@ function withoutTicket(answer: ReceivedAnswer, id: string, nowMs: number): Uploa
   if (status === 413) return { kind: 'refused', reply: ownReply(552, '5.3.4', reason) };
   if (outcome.kind === 'retry' && (outcome.inDoubt || status === 429)) {
     const { retryAfterMs } = outcome;
-    return { kind: 'again', reason, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    return {
+      kind: 'again',
+      where: 'receiver',
+      reason,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
   }
   return { kind: 'rejected', reason, status };
 }

@@ -52,6 +52,7 @@ test('the page on the sidecar tells every verdict and every notice', () => {
     'route-up': true,
     'receiver-refuses-us': true,
     'request-faulty': true,
+    'cannot-send': true,
     'withdrawal-unconfirmed': true,
     'double-possible': true,
   };

@@ -1,0 +1,56 @@
+// How the hand-over of one message ends. Invariant (no doubt is left): a delayed message that a receiver may have,
+// and that its MTA does not get a 250 for, is withdrawn; the MTA tries it itself then. Rerouted messages are never
+// withdrawn: they come back to us, under the same id. test/dialogs/sidecar-doubt.test.ts fails without it.
+
+import { formatXferRoute } from '../../shared/config/routes.ts';
+import type { Reply } from '../../shared/smtp/reply.ts';
+import type { Ending } from '../log.ts';
+import type { HandOverResult, HeldMessage } from './held-message.ts';
+import type { Operator } from './operator.ts';
+import type { Passage } from './route-health.ts';
+import { type WithdrawTools, withdraw } from './withdraw.ts';
+
+/** A message that is not settled yet. */
+export interface Open {
+  readonly message: HeldMessage;
+  /** A receiver may have taken it, and has not said so. */
+  inDoubt: boolean;
+}
+
+export interface WantedEnding {
+  /** As the tries say it; doubt, and what a withdrawal brings, may change it. */
+  readonly ending: Ending;
+  readonly reason: string;
+  readonly refusal?: Reply;
+  /** Where it was tried last, and where it is if it left. */
+  readonly at?: Pick<Passage, 'target' | 'route'>;
+  readonly tries: number;
+  readonly batch: number;
+}
+
+/** Settles the message, after its withdrawal where one is needed. */
+export async function endMessage(
+  tools: WithdrawTools & { readonly operator: Operator },
+  { message, inDoubt }: Open,
+  { ending: wanted, reason, refusal, at, tries, batch }: WantedEnding,
+): Promise<void> {
+  const taken = wanted === 'accepted' || wanted === 'duplicate';
+  let ending: Ending = inDoubt && !taken && wanted !== 'refused' ? 'in-doubt' : wanted;
+  let withdrawal: HandOverResult['withdrawal'] = null;
+  const mayBeThere = taken ? message.gone.aborted : inDoubt;
+  if (message.mode === 'delayed' && mayBeThere && at !== undefined) {
+    withdrawal = await withdraw(tools, at.target, at.route, message.header.id);
+    // What the receiver answers for is handed over, and the MTA may forget it.
+    if (withdrawal === 'kept' && !taken) ending = 'duplicate';
+    tools.operator.withdrawn(message, withdrawal);
+  }
+  message.settle({
+    ending,
+    ...(refusal !== undefined && ending === 'refused' && { refusal }),
+    reason,
+    withdrawal,
+    route: at === undefined ? null : formatXferRoute(at.route),
+    tries,
+    batch,
+  });
+}
