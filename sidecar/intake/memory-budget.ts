@@ -1,12 +1,17 @@
 // How much content may be held at once. Everything that holds content asks first and gives back after, so that
 // memory stays bounded under any load.
 
+import { ScratchSpace } from './scratch-space.ts';
+
 export class MemoryBudget {
+  /** Where content goes that is too large for memory. */
+  readonly scratch: ScratchSpace;
   #limitBytes: number;
   #heldBytes = 0;
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, scratch = new ScratchSpace()) {
     this.#limitBytes = limitBytes;
+    this.scratch = scratch;
   }
 
   get limitBytes(): number {
