@@ -65,6 +65,8 @@ export type NoticeCode =
   | 'reloaded'
   /** The new configuration cannot be used; the old one stays. */
   | 'reload-refused'
+  /** systemd could not be told. */
+  | 'service-manager'
   | 'route-down'
   | 'route-up'
   /** 401, 403 or 404 and their like: mail waits at its MTA until a person mends it. */

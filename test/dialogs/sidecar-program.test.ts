@@ -116,7 +116,10 @@ test('a wrong command line is answered with the usage, and an occupied port with
   const receiver = await receiverFor(t);
   const wrong = await outcomeOf(run(['--confg', 'x'], directory));
   assert.equal(wrong.status, 64);
-  assert.match(wrong.err, /Usage: node sidecar\/main\.ts --config FILE/);
+  assert.equal(
+    wrong.err,
+    "node sidecar/main.ts: unknown option --confg; did you mean --config?\nTry 'node sidecar/main.ts --help'.\n",
+  );
   const help = await outcomeOf(run(['--help'], directory));
   assert.equal(help.status, 0);
   assert.match(help.out, /^Usage: /);

@@ -48,6 +48,7 @@ test('the page on the sidecar tells every verdict and every notice', () => {
     configuration: true,
     reloaded: true,
     'reload-refused': true,
+    'service-manager': true,
     'route-down': true,
     'route-up': true,
     'receiver-refuses-us': true,
