@@ -1,12 +1,15 @@
-// What an option is worth for a given domain and binding. The first scope that sets it decides:
-// Binding::Domain, Binding, Domain (exact, then regular expressions in the order of the files), Global, default.
+// What an option is worth for a given domain and binding. The first scope that sets it decides: Binding::Domain,
+// Binding_Group::Domain, Binding, Binding_Group, Domain, Global, default. Among Domains of one place an exact name
+// comes before regular expressions, and those come in the order of the files. Limits of single hosts are a chain of
+// their own: Binding::Host, Binding_Group::Host, Host.
 
 import { domainToASCII } from 'node:url';
 import type {
+  BindingGroupScope,
   Configuration,
-  DomainScope,
   ListenerScope,
   ListenScope,
+  NamedScope,
   Setting,
   Settings,
 } from './configuration.ts';
@@ -18,7 +21,7 @@ export interface At {
 }
 
 export function evaluate<T>(configuration: Configuration, option: Option<T>, at: At = {}): T {
-  return read(option, findSetting(configuration, option, at));
+  return readSetting(option, findSetting(configuration, option, at)) ?? option.default;
 }
 
 /** The value for one Listen stanza: its own, its listener's, Global, default. */
@@ -28,11 +31,25 @@ export function evaluateListen<T>(
   listener: ListenerScope,
   listen: ListenScope,
 ): T {
-  const scopes = [listen.settings, listener.settings, configuration.global];
-  return read(
-    option,
-    scopes.map((settings) => settings.get(option.name)).find((found) => found !== undefined),
-  );
+  const setting = scopesOfListen(configuration, listener, listen)
+    .map(({ settings }) => settings.get(option.name))
+    .find((found) => found !== undefined);
+  return readSetting(option, setting) ?? option.default;
+}
+
+/**
+ * What a Host stanza says of a mail host, by the name that MX or Routes give it; undefined when none does: what
+ * holds for its domains is asked for apart from it, and both hold.
+ */
+export function evaluateHost<T>(
+  configuration: Configuration,
+  option: Option<T>,
+  at: { readonly host: string; readonly binding?: string },
+): T | undefined {
+  const setting = hostScopesAt(configuration, at)
+    .map(({ settings }) => settings.get(option.name))
+    .find((found) => found !== undefined);
+  return readSetting(option, setting);
 }
 
 /** The setting that decides, with its place; undefined when the default holds. */
@@ -41,7 +58,7 @@ export function findSetting(
   option: Option<unknown>,
   at: At,
 ): Setting | undefined {
-  for (const settings of scopesAt(configuration, at)) {
+  for (const { settings } of scopesAt(configuration, at)) {
     const setting = settings.get(option.name);
     if (setting !== undefined) return setting;
   }
@@ -55,24 +72,87 @@ export function comparableDomain(domain: string): string {
   return domainToASCII(lower) || lower;
 }
 
-function* scopesAt(configuration: Configuration, at: At): Generator<Settings> {
-  const binding = configuration.bindings.find((scope) => scope.name === at.binding);
+/** Settings, and where they stand: "Domain gmail.com in Binding a". */
+export interface ScopeAt {
+  readonly told: string;
+  readonly settings: Settings;
+}
+
+/** Every scope that has a say there, the first one first. */
+export function scopesAt(configuration: Configuration, at: At): readonly ScopeAt[] {
+  const { binding, group } = bindingsAt(configuration, at.binding);
   const domain = at.domain === undefined ? undefined : comparableDomain(at.domain);
-  if (binding !== undefined) {
-    if (domain !== undefined) yield* matching(binding.domains, domain);
-    yield binding.settings;
-  }
-  if (domain !== undefined) yield* matching(configuration.domains, domain);
-  yield configuration.global;
+  const domainsOf = (scopes: readonly NamedScope[], suffix = ''): readonly ScopeAt[] =>
+    domain === undefined ? [] : matching('Domain', scopes, domain, suffix);
+  return [
+    ...(binding === undefined ? [] : domainsOf(binding.domains, ` in ${toldOf('Binding', binding)}`)),
+    ...(group === undefined ? [] : domainsOf(group.domains, ` in ${toldOf('Binding_Group', group)}`)),
+    ...(binding === undefined ? [] : [{ told: toldOf('Binding', binding), settings: binding.settings }]),
+    ...(group === undefined ? [] : [{ told: toldOf('Binding_Group', group), settings: group.settings }]),
+    ...domainsOf(configuration.domains),
+    { told: 'the top of a file', settings: configuration.global },
+  ];
 }
 
-function* matching(scopes: readonly DomainScope[], domain: string): Generator<Settings> {
-  for (const scope of scopes) if (scope.pattern === undefined && scope.name === domain) yield scope.settings;
-  for (const scope of scopes) if (scope.pattern?.test(domain)) yield scope.settings;
+/** Likewise for one mail host. */
+export function hostScopesAt(
+  configuration: Configuration,
+  at: { readonly host: string; readonly binding?: string },
+): readonly ScopeAt[] {
+  const { binding, group } = bindingsAt(configuration, at.binding);
+  const host = comparableDomain(at.host);
+  return [
+    ...(binding === undefined
+      ? []
+      : matching('Host', binding.hosts, host, ` in ${toldOf('Binding', binding)}`)),
+    ...(group === undefined
+      ? []
+      : matching('Host', group.hosts, host, ` in ${toldOf('Binding_Group', group)}`)),
+    ...matching('Host', configuration.hosts, host, ''),
+  ];
 }
 
-function read<T>(option: Option<T>, setting: Setting | undefined): T {
-  if (setting === undefined) return option.default;
+/** Likewise for one Listen. */
+export function scopesOfListen(
+  configuration: Configuration,
+  listener: ListenerScope,
+  listen: ListenScope,
+): readonly ScopeAt[] {
+  return [
+    { told: `a Listen in ${listener.kind}`, settings: listen.settings },
+    { told: listener.kind, settings: listener.settings },
+    { told: 'the top of a file', settings: configuration.global },
+  ];
+}
+
+function bindingsAt(configuration: Configuration, name: string | undefined) {
+  const binding = configuration.bindings.find((scope) => scope.name === name);
+  const group = configuration.groups.find(
+    (scope) => binding?.group !== undefined && scope.name === binding.group,
+  );
+  return { binding, group };
+}
+
+function toldOf(kind: string, scope: Pick<BindingGroupScope, 'name'>): string {
+  return `${kind} ${scope.name}`;
+}
+
+function matching(
+  kind: string,
+  scopes: readonly NamedScope[],
+  name: string,
+  suffix: string,
+): readonly ScopeAt[] {
+  const exact = scopes.filter((scope) => scope.pattern === undefined && scope.name === name);
+  const fitting = scopes.filter((scope) => scope.pattern?.test(name));
+  return [...exact, ...fitting].map((scope) => ({
+    told: `${toldOf(kind, scope)}${suffix}`,
+    settings: scope.settings,
+  }));
+}
+
+function readSetting<T>(option: Option<T>, setting: Setting | undefined): T | undefined {
+  if (setting === undefined) return undefined;
   const reading = option.type.read(setting.value);
   if (!reading.ok) throw new Error(`${option.name} was not checked when the configuration was read`);
   return reading.value;

@@ -1,306 +1,259 @@
 // Reads configuration files into a `Configuration`, or into the list of all their faults. Later files and later
-// statements win; a stanza may be opened again, also in another file. `include "file"` is resolved by the reader
+// statements win; a stanza may be opened again, also in another file. What an `include` names is read by the reader
 // that the caller passes in. Warnings name what is accepted and has no effect.
 
-import type {
-  BindingScope,
-  Configuration,
-  DomainScope,
-  ListenerKind,
-  ListenerScope,
-  ListenScope,
-  Script,
-  Setting,
-} from './configuration.ts';
-import { comparableDomain } from './evaluate.ts';
-import type { Fault, Place } from './fault.ts';
+import { changeOf, readAssignment, unknown } from './assignment.ts';
+import type { Configuration, ListenerKind, ListenScope } from './configuration.ts';
+import {
+  type Draft,
+  type DraftBinding,
+  type DraftGroup,
+  type DraftHolder,
+  type DraftNamed,
+  type DraftSettings,
+  emptyDraft,
+  finished,
+  openBinding,
+  openGroup,
+  openNamed,
+} from './draft.ts';
+import { type Fault, formatPlace, type Place, shown } from './fault.ts';
+import { createIncludes, type IncludeReader, type Includes } from './include.ts';
 import type { SourceFile } from './lexer.ts';
 import { parseListen } from './listen.ts';
-import { nearestName } from './nearest.ts';
-import { OPTIONS, OPTIONS_BY_NAME, type Option, type Scope } from './options.ts';
-import { type Assignment, type Entry, parseSyntax, type Stanza, type Value } from './syntax.ts';
-import type { Reading } from './value-types.ts';
+import { isIgnoredStanza } from './momentum-names.ts';
+import { OPTIONS } from './options.ts';
+import { readScopeName } from './scope-names.ts';
+import {
+  knownStanzas,
+  placesOfStanza,
+  type StanzaKind,
+  stanzaKind,
+  TOP,
+  type Where,
+  within,
+} from './stanzas.ts';
+import { type Assignment, type Entry, type Include, parseSyntax, type Stanza } from './syntax.ts';
 
-/** The file that an `include` names, as seen from the file that includes it; undefined when it cannot be read. */
-export type IncludeReader = (path: string, includedFrom: string) => SourceFile | undefined;
+export type { IncludeReader, IncludeResult } from './include.ts';
 
 export type LoadResult =
   | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Fault[] }
+  /** In the order of the files, and of the lines within each. */
   | { readonly ok: false; readonly faults: readonly Fault[] };
+
+/** Of one file: what has more is not meant to be a configuration. */
+const MAX_FAULTS_PER_FILE = 100;
 
 export function loadConfiguration(files: readonly SourceFile[], readInclude?: IncludeReader): LoadResult {
   const reader = new Reader(readInclude);
   for (const file of files) reader.readFile(file);
-  if (reader.faults.length > 0) return { ok: false, faults: reader.faults };
-  return { ok: true, configuration: reader.configuration, warnings: reader.warnings };
+  if (reader.faults.length > 0) return { ok: false, faults: inOrder(reader.faults, reader.paths) };
+  return {
+    ok: true,
+    configuration: finished(reader.draft),
+    warnings: inOrder(reader.warnings, reader.paths),
+  };
 }
 
-const MAX_INCLUDE_DEPTH = 16;
-
-const LISTENERS: readonly ListenerKind[] = ['ESMTP_Listener', 'LMTP_Listener', 'HTTP_Listener'];
-const TOP_STANZAS = ['Domain', 'Binding', 'Host', 'Scriptlet', ...LISTENERS] as const;
-const KNOWN_STANZAS = [...TOP_STANZAS, 'Listen', 'Script'] as const;
-type StanzaKind = (typeof KNOWN_STANZAS)[number];
-
-/** The scripts of the XFER pages; what they load is part of the product here. */
-const KNOWN_SOURCES = ['msys.xfer.server', 'msys.xfer.client'];
-
-type Place_ = Scope | 'binding-domain' | 'scriptlet';
-
-interface Domains {
-  readonly scope: Place_;
-  readonly domains: DraftDomain[];
-}
-interface DraftDomain extends DomainScope {
-  readonly settings: Map<string, Setting>;
-}
-interface DraftBinding extends BindingScope, Domains {
-  readonly settings: Map<string, Setting>;
-  readonly domains: DraftDomain[];
-}
+/** Takes a stanza that may stand where it stands. */
+type OnStanza = (stanza: Stanza, kind: StanzaKind) => void;
 
 /** Collects one configuration; lives as long as the reading of its files. */
 class Reader {
+  readonly draft: Draft = emptyDraft();
   readonly faults: Fault[] = [];
   readonly warnings: Fault[] = [];
-  readonly #readInclude: IncludeReader | undefined;
-  readonly #including: string[] = [];
-  readonly #global = new Map<string, Setting>();
-  readonly #domains: DraftDomain[] = [];
-  readonly #bindings: DraftBinding[] = [];
-  readonly #listeners: ListenerScope[] = [];
-  readonly #scripts: Script[] = [];
+  /** In the order of reading. */
+  readonly paths: string[] = [];
+  readonly #includes: Includes;
 
   constructor(readInclude: IncludeReader | undefined) {
-    this.#readInclude = readInclude;
-  }
-
-  get configuration(): Configuration {
-    return {
-      global: this.#global,
-      domains: this.#domains,
-      bindings: this.#bindings,
-      listeners: this.#listeners,
-      scripts: this.#scripts,
-    };
+    this.#includes = createIncludes(readInclude);
   }
 
   readFile(file: SourceFile): void {
-    this.#walk(this.#parse(file), 'global', this.#global, 'the top of a file', (stanza, kind) =>
-      this.#topStanza(stanza, kind),
-    );
-    this.#including.pop();
+    this.#read(file, undefined, TOP, this.draft.global, (stanza, kind) => this.#topStanza(stanza, kind));
   }
 
-  #parse(file: SourceFile): readonly Entry[] {
-    this.#including.push(file.path);
-    const { entries, faults } = parseSyntax(file);
-    this.faults.push(...faults);
-    return entries;
-  }
-
-  // Assignments go into `settings`; `onStanza` takes the stanzas that may stand here and answers false for others.
-  #walk(
-    entries: readonly Entry[],
-    scope: Place_,
-    settings: Map<string, Setting>,
-    where: string,
-    onStanza: (stanza: Stanza, kind: StanzaKind) => boolean,
+  #read(
+    file: SourceFile,
+    from: Place | undefined,
+    where: Where,
+    settings: DraftSettings,
+    onStanza: OnStanza,
   ): void {
+    this.#includes.within(file, from, () => {
+      this.paths.push(file.path);
+      const { entries, faults } = parseSyntax(file);
+      this.faults.push(...faults);
+      this.#walk(entries, where, settings, onStanza);
+    });
+  }
+
+  #walk(entries: readonly Entry[], where: Where, settings: DraftSettings, onStanza: OnStanza): void {
     for (const entry of entries) {
       switch (entry.kind) {
         case 'assignment':
-          this.#assign(entry, scope, settings, where);
+          this.#assign(entry, where, settings);
           break;
-        case 'stanza': {
-          const kind = KNOWN_STANZAS.find((known) => known.toLowerCase() === entry.keyword.toLowerCase());
-          if (kind === undefined) this.#unknown(entry.place, 'stanza', entry.keyword, KNOWN_STANZAS);
-          else if (!onStanza(entry, kind)) this.#fault(entry.place, `${kind} cannot stand in ${where}`);
+        case 'stanza':
+          this.#stanza(entry, where, onStanza);
           break;
-        }
         case 'include':
-          this.#walk(this.#include(entry.path.text, entry.path.place), scope, settings, where, onStanza);
-          this.#including.pop();
+          this.#include(entry, where, settings, onStanza);
           break;
       }
     }
   }
 
-  #include(path: string, place: Place): readonly Entry[] {
-    const file = this.#readInclude?.(path, place.file);
-    if (file === undefined) {
-      this.#fault(place, `the included file "${path}" cannot be read`);
-    } else if (this.#including.includes(file.path)) {
-      this.#fault(place, `"${path}" includes itself`);
-    } else if (this.#including.length >= MAX_INCLUDE_DEPTH) {
-      this.#fault(place, `files include each other more than ${MAX_INCLUDE_DEPTH} deep`);
-    } else {
-      return this.#parse(file);
-    }
-    this.#including.push(path);
-    return [];
+  #include({ path }: Include, where: Where, settings: DraftSettings, onStanza: OnStanza): void {
+    const opened = this.#includes.open(path);
+    if ('message' in opened) this.faults.push({ place: path.place, ...opened });
+    else for (const file of opened) this.#read(file, path.place, where, settings, onStanza);
   }
 
-  #topStanza(stanza: Stanza, kind: StanzaKind): boolean {
+  #stanza(stanza: Stanza, where: Where, onStanza: OnStanza): void {
+    const { keyword, place } = stanza;
+    const kind = stanzaKind(keyword);
+    if (kind !== undefined && where.stanzas.includes(kind)) onStanza(stanza, kind);
+    else if (kind !== undefined) {
+      // At the left margin, among entries of another stanza: most likely that one was not closed.
+      const unclosed = place.column === 1 && where !== TOP && TOP.stanzas.includes(kind);
+      const mend = unclosed
+        ? `is a } missing above ${formatPlace(place)}?`
+        : `it belongs ${placesOfStanza(kind)}`;
+      this.#fault(place, `${kind} cannot stand ${where.told}`, mend);
+    } else if (isIgnoredStanza(keyword)) this.#warn(place, `Momentum's ${keyword} has no part here`);
+    else this.faults.push(unknown(place, 'stanza', keyword, knownStanzas()));
+  }
+
+  #topStanza(stanza: Stanza, kind: StanzaKind): void {
     switch (kind) {
       case 'Domain':
-        this.#domain(stanza, { scope: 'domain', domains: this.#domains });
-        return true;
-      case 'Binding':
-        this.#binding(stanza);
-        return true;
-      case 'Scriptlet':
-        this.#scriptlet(stanza);
-        return true;
       case 'Host':
-        this.#warn(
-          stanza.place,
-          'Host stanzas have no effect yet; a limit at the top of a file holds for every host',
-        );
-        return true;
+        this.#named(stanza, kind, this.draft);
+        break;
+      case 'Binding':
+        this.#binding(stanza, undefined);
+        break;
+      case 'Binding_Group':
+        this.#group(stanza);
+        break;
+      case 'Scriptlet':
+        this.#walk(stanza.entries, within(kind), new Map(), (inner) => this.#script(inner));
+        break;
       case 'ESMTP_Listener':
       case 'LMTP_Listener':
       case 'HTTP_Listener':
         this.#listener(stanza, kind);
-        return true;
+        break;
       case 'Listen':
       case 'Script':
-        return false;
+        throw new Error(`${kind} does not stand at the top`);
     }
   }
 
-  #domain(stanza: Stanza, into: Domains): void {
-    const named = this.#domainName(stanza);
-    if (named === undefined) return;
-    let domain = into.domains.find((scope) => scope.name === named.name);
-    if (domain === undefined) {
-      domain = { ...named, settings: new Map() };
-      into.domains.push(domain);
+  #named(stanza: Stanza, kind: 'Domain' | 'Host', into: DraftHolder): void {
+    const text = this.#nameOf(stanza, `${kind} ${kind === 'Host' ? 'mx.' : ''}example.com { … }`);
+    if (text === undefined) return;
+    const read = readScopeName(text, kind.toLowerCase());
+    let scope: DraftNamed;
+    if (read.ok) scope = openNamed(kind === 'Domain' ? into.domains : into.hosts, read);
+    else {
+      this.#fault(stanza.name?.place ?? stanza.place, read.message, read.mend);
+      scope = { name: text, settings: new Map() };
     }
-    this.#walk(stanza.entries, into.scope, domain.settings, 'a Domain stanza', () => false);
+    if (kind === 'Host') this.#warn(stanza.place, HOST_WARNING);
+    this.#walk(stanza.entries, within(kind), scope.settings, nothingStandsHere);
   }
 
-  #domainName(stanza: Stanza): { readonly name: string; readonly pattern?: RegExp } | undefined {
-    const name = this.#nameOf(stanza, 'Domain example.com { … }');
-    if (name === undefined) return undefined;
-    if (!name.startsWith('/')) return { name: comparableDomain(name) };
-    try {
-      if (name.length < 3 || !name.endsWith('/')) throw new Error('it ends with a slash');
-      return { name, pattern: new RegExp(name.slice(1, -1), 'i') };
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#fault(stanza.name?.place ?? stanza.place, `"${name}" is no regular expression: ${reason}`);
-      return undefined;
-    }
+  #group(stanza: Stanza): void {
+    const name = this.#nameOf(stanza, 'Binding_Group g { … }');
+    if (name === undefined) return;
+    const group = openGroup(this.draft.groups, name);
+    this.#walk(stanza.entries, within('Binding_Group'), group.settings, (inner, kind) => {
+      if (kind === 'Binding') this.#binding(inner, group);
+      else if (kind === 'Domain' || kind === 'Host') this.#named(inner, kind, group);
+    });
   }
 
-  #binding(stanza: Stanza): void {
+  #binding(stanza: Stanza, group: DraftGroup | undefined): void {
     const name = this.#nameOf(stanza, 'Binding a { … }');
     if (name === undefined) return;
-    let binding = this.#bindings.find((scope) => scope.name === name);
-    if (binding === undefined) {
-      binding = { name, settings: new Map(), domains: [], scope: 'binding-domain' };
-      this.#bindings.push(binding);
-    }
-    const found = binding;
-    this.#walk(stanza.entries, 'binding', found.settings, 'a Binding stanza', (inner, kind) => {
-      if (kind === 'Domain') this.#domain(inner, found);
-      return kind === 'Domain';
+    const binding = openBinding(this.draft.bindings, name, stanza.place);
+    if (group !== undefined) this.#join(binding, group, stanza);
+    this.#walk(stanza.entries, within('Binding'), binding.settings, (inner, kind) => {
+      if (kind === 'Domain' || kind === 'Host') this.#named(inner, kind, binding);
     });
+  }
+
+  #join(binding: DraftBinding, group: DraftGroup, stanza: Stanza): void {
+    if (binding.group !== undefined && binding.group !== group.name) {
+      const message = `Binding ${shown(binding.name)} stands in Binding_Group ${shown(binding.group)} already`;
+      this.#fault(stanza.place, `${message} (${formatPlace(binding.opened)})`, 'a binding has one group');
+    } else binding.group = group.name;
   }
 
   #listener(stanza: Stanza, kind: ListenerKind): void {
-    const settings = new Map<string, Setting>();
+    const settings: DraftSettings = new Map();
     const listens: ListenScope[] = [];
-    this.#walk(stanza.entries, 'listener', settings, `an ${kind}`, (inner, innerKind) => {
-      if (innerKind !== 'Listen') return false;
+    let stanzas = 0;
+    this.#walk(stanza.entries, within(kind), settings, (inner) => {
+      stanzas += 1;
       const name = this.#nameOf(inner, 'Listen ":8080" {}');
-      if (name === undefined) return true;
+      const listenSettings: DraftSettings = new Map();
+      this.#walk(inner.entries, within('Listen'), listenSettings, nothingStandsHere);
+      if (name === undefined) return;
       const listen = parseListen(name);
       const place = inner.name?.place ?? inner.place;
       if (listen === undefined) {
-        this.#fault(
-          place,
-          `"${name}" is no address and port`,
-          'write ":8080", "127.0.0.1:2525" or "[::1]:2525"',
-        );
-        return true;
-      }
-      const listenSettings = new Map<string, Setting>();
-      this.#walk(inner.entries, 'listener', listenSettings, 'a Listen stanza', () => false);
-      listens.push({ listen, place, settings: listenSettings });
-      return true;
+        const mend = 'write ":8080", "127.0.0.1:2525" or "[::1]:2525"';
+        this.#fault(place, `${shown(name)} is no address and port`, mend);
+      } else if (isEnabled(listenSettings)) listens.push({ listen, place, settings: listenSettings });
     });
-    if (listens.length === 0)
-      this.#fault(stanza.place, `this ${kind} listens nowhere`, 'add Listen ":8080" {}');
-    this.#listeners.push({ kind, place: stanza.place, settings, listens });
+    if (stanzas === 0) this.#fault(stanza.place, `this ${kind} listens nowhere`, 'add Listen ":8080" {}');
+    if (isEnabled(settings) && listens.length > 0)
+      this.draft.listeners.push({ kind, place: stanza.place, settings, listens });
   }
 
-  #scriptlet(stanza: Stanza): void {
-    this.#walk(stanza.entries, 'scriptlet', new Map(), 'a Scriptlet stanza', (inner, kind) => {
-      if (kind !== 'Script') return false;
-      const name = this.#nameOf(inner, 'script name { source = "…" }');
-      if (name === undefined) return true;
-      const settings = new Map<string, Setting>();
-      this.#walk(inner.entries, 'script', settings, 'a Script stanza', () => false);
-      const value = settings.get(OPTIONS.source.name)?.value;
-      const source = value?.kind === 'scalar' ? value.text : undefined;
-      if (source === undefined || !KNOWN_SOURCES.includes(source)) {
-        this.#warn(
-          inner.place,
-          `the script "${name}" has no effect; known sources are ${KNOWN_SOURCES.join(', ')}`,
-        );
-      }
-      this.#scripts.push({ name, source });
-      return true;
-    });
+  #script(stanza: Stanza): void {
+    const settings: DraftSettings = new Map();
+    this.#walk(stanza.entries, within('Script'), settings, nothingStandsHere);
+    const name = this.#nameOf(stanza, 'script name { source = "…" }');
+    if (name === undefined) return;
+    const value = settings.get(OPTIONS.source.name)?.value;
+    const source = value?.kind === 'scalar' ? value.text : undefined;
+    if (source === undefined || !KNOWN_SOURCES.includes(source)) {
+      const known = KNOWN_SOURCES.join(', ');
+      this.#warn(stanza.place, `the script ${shown(name)} has no effect; known sources are ${known}`);
+    }
+    this.draft.scripts.push({ name, source });
   }
 
-  #assign(assignment: Assignment, scope: Place_, settings: Map<string, Setting>, where: string): void {
-    const option = OPTIONS_BY_NAME.get(assignment.name.toLowerCase());
-    if (option === undefined) {
-      const names = [...OPTIONS_BY_NAME.values()].map((row) => row.name);
-      this.#unknown(assignment.place, 'option', assignment.name, names);
-      return;
+  #assign(assignment: Assignment, where: Where, settings: DraftSettings): void {
+    const reading = readAssignment(assignment, where);
+    switch (reading.kind) {
+      case 'fault':
+        this.faults.push(reading.fault);
+        return;
+      case 'ignored':
+        this.#warn(assignment.place, reading.warning);
+        return;
+      case 'setting': {
+        const { setting, warning } = reading;
+        if (warning !== undefined) this.#warn(assignment.place, warning);
+        const change = changeOf(settings.get(setting.option.name), setting);
+        if (change !== undefined) this.#warn(assignment.place, change);
+        settings.set(setting.option.name, setting);
+      }
     }
-    if (!allows(option, scope)) {
-      this.#fault(
-        assignment.place,
-        `${option.name} cannot stand in ${where}`,
-        `it belongs in: ${option.scopes.join(', ')}`,
-      );
-      return;
-    }
-    const reading = option.type.read(assignment.value);
-    if (!reading.ok) {
-      if (option.secret) this.#fault(withoutValue(assignment), `${option.name} takes ${option.type.takes}`);
-      else this.#fault(reading.culprit.place, describeWrongValue(option, reading), reading.mend);
-      return;
-    }
-    if (typeof option.withoutEffect === 'string') {
-      this.#warn(assignment.place, `${option.name} has no effect: ${option.withoutEffect}`);
-    }
-    const earlier = settings.get(option.name);
-    if (earlier !== undefined && textOf(earlier.value) !== textOf(assignment.value)) {
-      const before = `${earlier.place.file}:${earlier.place.line}`;
-      this.#warn(assignment.place, `${option.name} was set to another value at ${before}; this one counts`);
-    }
-    settings.set(option.name, { option, value: assignment.value, place: assignment.place });
   }
 
   #nameOf(stanza: Stanza, example: string): string | undefined {
     if (stanza.name !== undefined && stanza.name.text !== '') return stanza.name.text;
-    this.#fault(stanza.place, `${stanza.keyword} needs a name`, `write ${example}`);
+    this.#fault(stanza.name?.place ?? stanza.place, `${stanza.keyword} needs a name`, `write ${example}`);
     return undefined;
-  }
-
-  #unknown(place: Place, what: string, name: string, known: readonly string[]): void {
-    const nearest = nearestName(name, known);
-    this.#fault(
-      place,
-      `unknown ${what} "${name}"`,
-      nearest === undefined ? undefined : `did you mean ${nearest}?`,
-    );
   }
 
   #fault(place: Place, message: string, mend?: string): void {
@@ -312,26 +265,39 @@ class Reader {
   }
 }
 
-function allows(option: Option<unknown>, scope: Place_): boolean {
-  if (scope !== 'binding-domain') return scope !== 'scriptlet' && option.scopes.includes(scope);
-  return option.scopes.includes('domain') && option.scopes.includes('binding');
+/** The scripts of the XFER pages; what they load is part of the product here. */
+const KNOWN_SOURCES = ['msys.xfer.server', 'msys.xfer.client'];
+
+const HOST_WARNING = 'Host stanzas have no effect yet; a limit at the top of a file holds for every host';
+
+const nothingStandsHere: OnStanza = ({ keyword }) => {
+  throw new Error(`${keyword} was let in where nothing may stand`);
+};
+
+function isEnabled(settings: DraftSettings): boolean {
+  const setting = settings.get(OPTIONS.Enable.name);
+  const reading = setting === undefined ? undefined : OPTIONS.Enable.type.read(setting.value);
+  return reading?.ok !== true || reading.value;
 }
 
-function describeWrongValue(
-  option: Option<unknown>,
-  { reason, culprit }: Reading<unknown> & { ok: false },
-): string {
-  if (reason !== undefined) return `${option.name}: ${reason}`;
-  const unit = option.unit === undefined ? '' : ` (${option.unit})`;
-  const written = culprit.kind === 'list' ? 'a list' : `"${culprit.text}"`;
-  return `${option.name} takes ${option.type.takes}, not ${written}${unit}`;
+/** Each once, since a file may be included twice; a file with very many is cut short. */
+function inOrder(faults: readonly Fault[], paths: readonly string[]): readonly Fault[] {
+  const files = [...new Set(paths)];
+  return files.flatMap((path) => {
+    const own = faults
+      .filter(({ place }) => place.file === path)
+      .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
+    const distinct = [...new Map(own.map((fault) => [keyOf(fault), fault])).values()];
+    const [next, ...others] = distinct.slice(MAX_FAULTS_PER_FILE);
+    if (next === undefined) return distinct;
+    const rest = {
+      place: next.place,
+      message: `this and ${others.length} more faults of this file are not told`,
+    };
+    return [...distinct.slice(0, MAX_FAULTS_PER_FILE), rest];
+  });
 }
 
-// Faults reach terminals and logs, where a password does not belong.
-function withoutValue({ place, name }: Assignment): Place {
-  return { ...place, column: 1, lengthChars: name.length, excerpt: `${name} = …` };
-}
-
-function textOf(value: Value): string {
-  return value.kind === 'scalar' ? value.text : value.items.map((item) => item.text).join(' ');
+function keyOf({ place, message }: Fault): string {
+  return `${place.line}:${place.column}:${message}`;
 }

@@ -5,7 +5,7 @@ import type { ValueType } from './value-types.ts';
 
 /**
  * Where an assignment may stand: at the top of a file, in a Domain, in a Binding or Binding_Group, in a Host, in a
- * listener or a Listen within one, in a Script. A Domain within a Binding takes what both of them take.
+ * listener or a Listen within one, in a Script. A Domain within a Binding takes what a Domain takes.
  */
 export type Scope = 'global' | 'domain' | 'binding' | 'host' | 'listener' | 'script';
 

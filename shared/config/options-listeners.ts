@@ -5,6 +5,15 @@ import { filePath, flag, wholeNumber } from './value-types.ts';
 import { listenAddress, networks } from './value-types-network.ts';
 
 export const LISTENER_OPTIONS = {
+  Enable: option({
+    name: 'Enable',
+    type: flag,
+    default: true,
+    scopes: ['listener'],
+    side: 'both',
+    meaning: 'Whether this listener, or this Listen, listens.',
+    momentum: 'true',
+  }),
   Relay_Hosts: option({
     name: 'Relay_Hosts',
     type: networks,

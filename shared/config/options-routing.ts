@@ -117,7 +117,7 @@ export const ROUTING_OPTIONS = {
     attempt: true,
     meaning: 'The address that connections come from; "*" lets the system choose.',
     momentum: '*',
-    withoutEffect: 'the system, and on AWS the NAT gateway, chooses the address that connections come from',
+    withoutEffect: 'the system, and on AWS the NAT gateway, chooses the source address of connections',
   }),
   Suspend_Delivery: option({
     name: 'Suspend_Delivery',

@@ -1,8 +1,9 @@
 // The tree of a configuration file: assignments (`name = value`, `name = ( list )`), stanzas
 // (`Kind "name" { … }`) and `include "file"`. Line ends mean nothing, so several statements may share a line.
-// After a fault the reader goes on at the next statement, so that one slip does not hide the others.
+// After a fault the reader goes on at the next statement, so that one slip does not hide the others. Stanzas are
+// kept on a list of their own while they are open: no depth of nesting exhausts the stack.
 
-import type { Fault, Place } from './fault.ts';
+import { type Fault, type Place, shown } from './fault.ts';
 import { lex, type SourceFile, type Token } from './lexer.ts';
 
 export interface Scalar {
@@ -41,6 +42,7 @@ export interface Include {
 
 export type Entry = Assignment | Stanza | Include;
 
+/** Momentum's `readonly_include` keeps its console from writing to the file; there is no console here. */
 const INCLUDE_WORDS = ['include', 'readonly_include'];
 
 export function parseSyntax(file: SourceFile): {
@@ -49,7 +51,7 @@ export function parseSyntax(file: SourceFile): {
 } {
   const { tokens, faults: lexicalFaults } = lex(file);
   const cursor = new Cursor(tokens);
-  const entries = parseEntries(cursor, undefined);
+  const entries = parseEntries(cursor);
   const faults = [...lexicalFaults, ...cursor.faults].sort(
     (a, b) => a.place.line - b.place.line || a.place.column - b.place.column,
   );
@@ -85,27 +87,56 @@ class Cursor {
   }
 }
 
-function parseEntries(cursor: Cursor, opening: Token | undefined): readonly Entry[] {
-  const entries: Entry[] = [];
+interface StanzaHead {
+  readonly kind: 'head';
+  readonly keyword: Token;
+  readonly name?: Scalar;
+  /** Its `{`. */
+  readonly opening: Token;
+}
+
+/** A stanza whose end is still to come, with the entries of what stands around it. */
+interface Open {
+  readonly head: StanzaHead;
+  readonly around: Entry[];
+}
+
+function parseEntries(cursor: Cursor): readonly Entry[] {
+  const open: Open[] = [];
+  let entries: Entry[] = [];
+  const close = ({ head, around }: Open): void => {
+    const { keyword, name } = head;
+    const own = { keyword: keyword.text, place: keyword.place, entries };
+    around.push({ kind: 'stanza', ...own, ...(name === undefined ? {} : { name }) });
+    entries = around;
+  };
   for (;;) {
     const token = cursor.peek();
     if (token.kind === 'end') {
-      if (opening !== undefined) cursor.fault(opening, 'this { is never closed');
+      for (let last = open.pop(); last !== undefined; last = open.pop()) {
+        cursor.fault(last.head.opening, 'this { is never closed', 'close it with }');
+        close(last);
+      }
       return entries;
     }
     if (token.kind === '}') {
       cursor.take();
-      if (opening !== undefined) return entries;
-      cursor.fault(token, 'this } closes nothing');
+      const last = open.pop();
+      if (last === undefined) cursor.fault(token, 'this } closes nothing');
+      else close(last);
       continue;
     }
     const entry = parseEntry(cursor);
     if (entry === undefined) skipStatement(cursor);
-    else entries.push(entry);
+    else if (entry.kind !== 'head') entries.push(entry);
+    else {
+      open.push({ head: entry, around: entries });
+      entries = [];
+    }
   }
 }
 
-function parseEntry(cursor: Cursor): Entry | undefined {
+function parseEntry(cursor: Cursor): Assignment | Include | StanzaHead | undefined {
   const keyword = cursor.take();
   if (keyword.kind !== 'word') {
     cursor.fault(keyword, `a statement begins with a name, not with ${describe(keyword)}`);
@@ -118,43 +149,31 @@ function parseEntry(cursor: Cursor): Entry | undefined {
     if (value === undefined) return undefined;
     return { kind: 'assignment', name: keyword.text, place: keyword.place, value };
   }
-  if (next.kind === '{') {
-    return { kind: 'stanza', keyword: keyword.text, place: keyword.place, entries: parseBlock(cursor) };
-  }
+  if (next.kind === '{') return { kind: 'head', keyword, opening: cursor.take() };
   if (isText(next)) {
     if (cursor.peek(1).kind === '{') {
       const name = scalar(cursor.take());
-      return {
-        kind: 'stanza',
-        keyword: keyword.text,
-        place: keyword.place,
-        name,
-        entries: parseBlock(cursor),
-      };
+      return { kind: 'head', keyword, name, opening: cursor.take() };
     }
     if (INCLUDE_WORDS.includes(keyword.text.toLowerCase()))
       return { kind: 'include', path: scalar(cursor.take()) };
   }
-  cursor.fault(
-    keyword,
-    `"${keyword.text}" is followed by ${describe(next)}`,
-    'write name = value or Kind "name" { … }',
-  );
+  cursor.fault(keyword, `${shown(keyword.text)} is followed by ${describe(next)}`, mendOf(keyword));
   return undefined;
 }
 
-function parseBlock(cursor: Cursor): readonly Entry[] {
-  const opening = cursor.take();
-  return parseEntries(cursor, opening);
+function mendOf({ text }: Token): string {
+  if (INCLUDE_WORDS.includes(text.toLowerCase())) return `write ${text} "file.conf"`;
+  return text.endsWith(':') ? `write ${text.slice(0, -1)} = …` : 'write name = value or Kind "name" { … }';
 }
 
 function parseValue(cursor: Cursor, name: Token): Value | undefined {
   const first = cursor.peek();
   if (first.kind === '(') return parseList(cursor);
+  if (first.kind === 'word' && first.text === '[') return parseDictionary(cursor);
   // `a =` at a line's end would otherwise swallow the next statement's name.
-  const startsNextStatement = first.firstOnLine && ['=', '{'].includes(cursor.peek(1).kind);
-  if (!isText(first) || startsNextStatement) {
-    cursor.fault(name, `"${name.text}" has no value`);
+  if (!isText(first) || beginsStatement(cursor)) {
+    cursor.fault(name, `${shown(name.text)} has no value`, `write ${name.text} = …`);
     return undefined;
   }
   const value = scalar(cursor.take());
@@ -174,7 +193,7 @@ function parseList(cursor: Cursor): List | undefined {
       cursor.take();
       return { kind: 'list', items, place: opening.place };
     }
-    if (isText(token)) {
+    if (isText(token) && !beginsStatement(cursor)) {
       items.push(scalar(cursor.take()));
     } else if (token.kind === ',') {
       cursor.take();
@@ -183,6 +202,26 @@ function parseList(cursor: Cursor): List | undefined {
       return undefined;
     }
   }
+}
+
+// Momentum's `[ name = value … ]`, which stands in options that have no part here: its values as a list.
+function parseDictionary(cursor: Cursor): List | undefined {
+  const opening = cursor.take();
+  const items: Scalar[] = [];
+  for (;;) {
+    const token = cursor.peek();
+    if (token.kind === 'end' || token.kind === '{' || token.kind === '}') {
+      cursor.fault(opening, `this [ is not closed before ${describe(token)}`, 'end it with ]');
+      return undefined;
+    }
+    cursor.take();
+    if (token.kind === 'word' && token.text === ']') return { kind: 'list', items, place: opening.place };
+    if (isText(token)) items.push(scalar(token));
+  }
+}
+
+function beginsStatement(cursor: Cursor): boolean {
+  return cursor.peek().firstOnLine && ['=', '{'].includes(cursor.peek(1).kind);
 }
 
 // To the next statement that begins a line, or the end of the stanza; a block on the way is passed over whole.
@@ -212,7 +251,7 @@ function describe(token: Token): string {
       return 'the end of the file';
     case 'word':
     case 'string':
-      return `"${token.text}"`;
+      return shown(token.text);
     case '=':
     case '{':
     case '}':

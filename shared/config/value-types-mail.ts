@@ -1,6 +1,7 @@
 // Types of values that are particular to mail: addresses, methods, retries, rates, patterns for replies.
 
 import { parseMailbox } from '../message/address.ts';
+import { shown } from './fault.ts';
 import { fromText, fromWords, type ValueType } from './value-types.ts';
 
 /** `auto`, `none` or a number of retries. */
@@ -89,5 +90,5 @@ export const pattern: ValueType<RegExp> = {
 /** Why a text is no regular expression, without repeating it. */
 export function regexFault(text: string, error: unknown): string {
   const said = error instanceof Error ? error.message : String(error);
-  return `"${text}" is no regular expression: ${said.replace(/^.*: (?=[^:]+$)/s, '').toLowerCase()}`;
+  return `${shown(text)} is no regular expression: ${said.replace(/^.*: (?=[^:]+$)/s, '').toLowerCase()}`;
 }

@@ -1,6 +1,7 @@
 // Types of values that name hosts, addresses, networks, routes, and what HTTP and TLS say of themselves.
 
 import ipaddr from 'ipaddr.js';
+import { shown } from './fault.ts';
 import { type ListenAddress, parseListen } from './listen.ts';
 import { type Network, parseNetwork } from './networks.ts';
 import { parseRoute, type Route, type SmtpRoute } from './routes.ts';
@@ -76,7 +77,7 @@ export const gateway: ValueType<SmtpRoute> = fromText(
 export const networks: ValueType<readonly Network[]> = fromList('addresses or CIDR blocks', (item) => {
   const value = parseNetwork(item.text);
   return value === undefined
-    ? { ok: false, reason: `"${item.text}" is neither an address nor a CIDR block`, culprit: item }
+    ? { ok: false, reason: `${shown(item.text)} is neither an address nor a CIDR block`, culprit: item }
     : { ok: true, value };
 });
 

@@ -136,20 +136,19 @@ Scriptlet s { TLS = no  script t { source = "msys.xfer.server" HTTP_URI = "/x" }
 Zebra = 1`;
   assert.deepEqual(faultsOf(text), [
     'x.conf:1:1: unknown option "Retry_Intervall"; did you mean Retry_Interval?',
-    'x.conf:2:29: Delivery_Response_Timeout takes a whole number from 1 to 600000, not "ten" (milliseconds)',
+    'x.conf:2:29: Delivery_Response_Timeout takes a whole number of milliseconds from 1 to 600000, not "ten"',
     'x.conf:3:1: unknown stanza "Domian"; did you mean Domain?',
     'x.conf:4:15: HTTP_METHOD takes "POST", not "GET"',
     'x.conf:6:14: Routes: unknown parameter "prot" (known: port, tls, sigv4, gzip, pref, region) in the route "xfer://a?prot=1"',
-    'x.conf:7:3: Relay_Hosts cannot stand in a Domain stanza; it belongs in: global, listener',
+    'x.conf:7:3: Relay_Hosts cannot stand in a Domain stanza; it belongs at the top of a file, in a listener',
     'x.conf:8:17: Max_Retries takes "auto", "none" or a whole number up to 10000, not a list',
-    'x.conf:10:1: Listen cannot stand in the top of a file',
+    'x.conf:10:1: Listen cannot stand at the top of a file; it belongs in a listener',
     'x.conf:11:25: "2525" is no address and port; write ":8080", "127.0.0.1:2525" or "[::1]:2525"',
-    'x.conf:11:1: this ESMTP_Listener listens nowhere; add Listen ":8080" {}',
     'x.conf:12:1: this HTTP_Listener listens nowhere; add Listen ":8080" {}',
     'x.conf:13:1: Domain needs a name; write Domain example.com { … }',
-    'x.conf:14:8: "/(/" is no regular expression: Invalid regular expression: /(/i: Unterminated group',
-    'x.conf:15:15: TLS cannot stand in a Scriptlet stanza; it belongs in: global, domain, binding, binding-domain',
-    'x.conf:15:64: HTTP_URI cannot stand in a Script stanza; it belongs in: global, domain, binding, binding-domain',
+    'x.conf:14:8: "/(/" is no regular expression: unterminated group',
+    'x.conf:15:15: TLS cannot stand in a Scriptlet stanza; it belongs at the top of a file, in a Domain, in a Binding',
+    'x.conf:15:64: HTTP_URI cannot stand in a Script stanza; it belongs at the top of a file, in a Domain, in a Binding',
     'x.conf:16:1: unknown option "Zebra"',
   ]);
 });
@@ -325,9 +324,9 @@ test('an included file is read where it is included, and its faults name it', ()
   const configuration = load('Domain x.test { include "domains.conf" } include domains.conf', readInclude);
   assert.equal(evaluate(configuration, OPTIONS.HTTP_URI, { domain: 'x.test' }), '/included');
   assert.deepEqual(faultsOf('include "loop.conf"\ninclude "bad.conf"\ninclude "none.conf"', readInclude), [
-    'loop.conf:1:9: "loop.conf" includes itself',
-    'bad.conf:1:1: unknown option "Nonsense_Option"',
     'x.conf:3:9: the included file "none.conf" cannot be read',
+    'loop.conf:1:9: this file includes itself: loop.conf:1 → loop.conf; take one of the includes out',
+    'bad.conf:1:1: unknown option "Nonsense_Option"',
   ]);
 });
 

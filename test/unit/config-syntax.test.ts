@@ -87,7 +87,7 @@ Domain y.test {`;
     [
       '1:1 "Host_Failure_Retry" is followed by "A"',
       '3:1 "B" has no value',
-      '6:12 this list is not closed before =',
+      '6:12 this list is not closed before "D"',
       '9:23 a bare value cannot hold =',
       '10:5 this quotation is not closed on its line',
       '11:6 a statement takes no semicolon',
@@ -98,7 +98,7 @@ Domain y.test {`;
   assert.deepEqual(outline(entries), [
     { A: '1' },
     { C: '2' },
-    ['Domain', 'x.test', []],
+    ['Domain', 'x.test', [{ D: '3' }]],
     { E: 'open' },
     { F: '4' },
     ['Domain', 'y.test', []],

@@ -1,0 +1,110 @@
+// One assignment against the option table: the setting that it makes, or what is wrong with it.
+
+import type { Setting } from './configuration.ts';
+import { type Fault, formatPlace, type Place, shown } from './fault.ts';
+import { isIgnoredOption } from './momentum-names.ts';
+import { nearestName } from './nearest.ts';
+import { OPTIONS_BY_NAME, type Option } from './options.ts';
+import { placesOfOption, type Where } from './stanzas.ts';
+import type { Assignment, Value } from './syntax.ts';
+import type { Reading } from './value-types.ts';
+
+export type AssignmentReading =
+  | { readonly kind: 'setting'; readonly setting: Setting; readonly warning?: string }
+  /** Momentum's, and of no part here. */
+  | { readonly kind: 'ignored'; readonly warning: string }
+  | { readonly kind: 'fault'; readonly fault: Fault };
+
+export function readAssignment(assignment: Assignment, where: Where): AssignmentReading {
+  const option = OPTIONS_BY_NAME.get(assignment.name.toLowerCase());
+  if (option === undefined) {
+    return isIgnoredOption(assignment.name)
+      ? { kind: 'ignored', warning: `Momentum's ${assignment.name} has no part here` }
+      : { kind: 'fault', fault: unknown(assignment.place, 'option', assignment.name, optionNames()) };
+  }
+  if (where.scope === undefined || !option.scopes.includes(where.scope)) {
+    const message = `${option.name} cannot stand ${where.told}`;
+    return {
+      kind: 'fault',
+      fault: { place: assignment.place, message, mend: `it belongs ${placesOfOption(option)}` },
+    };
+  }
+  const reading = option.type.read(assignment.value);
+  if (!reading.ok) return { kind: 'fault', fault: valueFault(option, assignment, reading) };
+  const { place, value } = assignment;
+  const without = option.withoutEffect;
+  return {
+    kind: 'setting',
+    setting: { option, value, place },
+    ...(typeof without === 'string' && { warning: `${option.name} has no effect: ${without}` }),
+  };
+}
+
+/** What a second value for an option in one place is warned of; undefined when it says the same. */
+export function changeOf(earlier: Setting | undefined, later: Setting): string | undefined {
+  if (earlier === undefined || textOf(earlier.value) === textOf(later.value)) return undefined;
+  return `${later.option.name} was set to another value at ${formatPlace(earlier.place)}; this one counts`;
+}
+
+export function unknown(place: Place, what: string, name: string, known: readonly string[]): Fault {
+  const nearest = nearestName(name, known);
+  const message = `unknown ${what} ${shown(name)}`;
+  return nearest === undefined ? { place, message } : { place, message, mend: `did you mean ${nearest}?` };
+}
+
+/** What an option takes, with its unit: "a whole number of seconds from 1 to 600". */
+export function takesOf(option: Option<unknown>): string {
+  const { takes } = option.type;
+  return option.unit === undefined
+    ? takes
+    : takes.replace(/whole number (?=from)/, `whole number of ${option.unit} `);
+}
+
+function valueFault(
+  option: Option<unknown>,
+  assignment: Assignment,
+  { culprit, reason, mend }: Reading<unknown> & { ok: false },
+): Fault {
+  if (option.secret)
+    return { place: withoutValue(assignment), message: `${option.name} takes ${takesOf(option)}` };
+  const written = culprit.kind === 'list' ? 'a list' : shown(culprit.text);
+  const message =
+    reason === undefined
+      ? `${option.name} takes ${takesOf(option)}, not ${written}`
+      : `${option.name}: ${reason}`;
+  const told = mend ?? (culprit.kind === 'scalar' ? numberMeant(option, culprit.text) : undefined);
+  return { place: culprit.place, message, ...(told === undefined ? {} : { mend: told }) };
+}
+
+const UNIT_MS: ReadonlyMap<string, number> = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['min', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+  ['w', 604_800_000],
+]);
+
+/** "write 300", where 5m was written for a number of seconds. */
+function numberMeant(option: Option<unknown>, text: string): string | undefined {
+  const match = /^(\d{1,9})\s*([a-z]+)$/i.exec(text);
+  const oneMs = UNIT_MS.get(match?.[2]?.toLowerCase() ?? '');
+  const unitMs = option.unit === 'seconds' ? 1_000 : option.unit === 'milliseconds' ? 1 : undefined;
+  if (oneMs === undefined || unitMs === undefined) return undefined;
+  const meant = (Number(match?.[1]) * oneMs) / unitMs;
+  return Number.isInteger(meant) ? `write ${meant}` : undefined;
+}
+
+// Faults reach terminals and logs, where a password does not belong.
+function withoutValue({ place, name }: Assignment): Place {
+  return { ...place, column: 1, lengthChars: name.length, excerpt: `${name} = …` };
+}
+
+function optionNames(): readonly string[] {
+  return [...OPTIONS_BY_NAME.values()].map((row) => row.name);
+}
+
+function textOf(value: Value): string {
+  return value.kind === 'scalar' ? value.text : value.items.map((item) => item.text).join(' ');
+}
