@@ -8,6 +8,7 @@ import { evaluate } from '../shared/config/evaluate.ts';
 import { formatFault } from '../shared/config/fault.ts';
 import { OPTIONS } from '../shared/config/options.ts';
 import type { Clock } from './clock.ts';
+import { createWays, type Ways } from './http/ways.ts';
 import type { MemoryBudget } from './intake/memory-budget.ts';
 import { createReception } from './intake/reception.ts';
 import type { Reception } from './intake/submission.ts';
@@ -62,6 +63,8 @@ export interface PlanningOptions extends PlaceOptions {
 
 export interface Generation extends Plan {
   readonly reception: Reception;
+  /** For HTTP listeners. */
+  readonly ways: Ways;
   readonly health: RouteHealth;
   readonly outboxes: ReadonlyMap<Target, Outbox>;
   /** Part of derived ids. */
@@ -81,6 +84,7 @@ export function planFor(configuration: Configuration, options: PlanningOptions, 
     ...(targets.ok || targets.message === undefined ? [] : [targets.message]),
     ...wanted.faults,
     ...unsupported(configuration),
+    ...secrecyOfHttp(wanted.places),
   ];
   if (!targets.ok || faults.length > 0) return { ok: false, faults };
   return {
@@ -88,9 +92,9 @@ export function planFor(configuration: Configuration, options: PlanningOptions, 
     plan: {
       configuration,
       targets: targets.targets,
-      places: wanted.places.filter(({ kind }) => kind !== 'http'),
+      places: wanted.places,
       maxHeldBytes: evaluate(configuration, OPTIONS.Max_Held_Bytes),
-      warnings: [...wanted.warnings, ...unserved(configuration, options)],
+      warnings: wanted.warnings,
     },
   };
 }
@@ -104,6 +108,7 @@ export function createGeneration(plan: Plan, runtime: Runtime): Generation {
   const instance = evaluate(configuration, OPTIONS.Instance) ?? hostname();
   return {
     ...plan,
+    ways: createWays({ targets, outboxes, health, client, clock, random, log }),
     reception: createReception({ targets, outboxes, health, instance, clock, log }),
     health,
     outboxes,
@@ -142,10 +147,14 @@ function unsupported(configuration: Configuration): readonly string[] {
   });
 }
 
-// One file may serve both sides, so that this is no fault.
-function unserved(configuration: Configuration, { httpListeners }: PlanningOptions): readonly string[] {
-  if (httpListeners === 'leave') return [];
-  return configuration.listeners
-    .filter(({ kind }) => kind === 'HTTP_Listener')
-    .map(({ place }) => `${place.file}:${place.line}: the sidecar does not serve HTTP_Listener yet`);
+// What a listener would ignore, its operator would rely on.
+function secrecyOfHttp(places: readonly Place[]): readonly string[] {
+  return places.flatMap((place) => {
+    const { kind, files, written } = place;
+    const open = files.tls === undefined && files.users === undefined;
+    if (kind !== 'http' || written === undefined || open) return [];
+    const message = 'an HTTP_Listener has neither TLS nor users';
+    const mend = 'let programs of other machines in by Relay_Hosts, behind a proxy that speaks TLS';
+    return [formatFault({ place: written, message, mend })];
+  });
 }

@@ -4,6 +4,8 @@
 
 import { formatListen } from '../shared/config/listen.ts';
 import type { Generation, Runtime } from './generation.ts';
+import { listenHttp } from './http/listener.ts';
+import type { HttpSettings } from './http/settings.ts';
 import type { Log } from './log.ts';
 import { type Place, type PlaceKind, placeName } from './places.ts';
 import { listenSmtp } from './smtp/listener.ts';
@@ -128,6 +130,13 @@ async function openListener(runtime: Runtime, place: Place, standing: () => Stan
         settings: () => smtpSettings(runtime, place.kind === 'lmtp' ? 'lmtp' : 'smtp', standing()),
       });
     case 'http':
+      return await listenHttp({
+        address,
+        port,
+        memory: runtime.memory,
+        clock: runtime.clock,
+        settings: () => httpSettings(standing()),
+      });
     case 'metrics':
       throw new Error(`a listener of kind ${place.kind} is not served yet`);
   }
@@ -148,6 +157,15 @@ function smtpSettings(
     tls: place.files.tls,
     users: place.files.users,
     notice: runtime.log.notice,
+  };
+}
+
+function httpSettings({ generation, place }: Standing): HttpSettings {
+  return {
+    hostName: place.hostName,
+    relayHosts: place.relayHosts,
+    maxConnections: place.maxConnections,
+    ways: generation.ways,
   };
 }
 

@@ -18,6 +18,7 @@ export const MAX_WAITING_MESSAGES = 1_000;
 
 /** Nothing new is taken while the oldest has waited for so long a part of its time: it would hardly be in time. */
 const LATE_PART = 0.5;
+const SWEEP_MS = 1_000;
 
 export interface OutboxOptions {
   /** How long the first message of a transfer waits for company. */
@@ -55,8 +56,9 @@ export class Outbox {
     if (this.#waiting.size >= (this.#options.maxWaiting ?? MAX_WAITING_MESSAGES)) return true;
     const [oldest] = this.#waiting;
     if (oldest === undefined) return false;
-    const leftMs = oldest.message.deadlineAtMs - this.#tools.clock.nowMs();
-    return leftMs < this.#target.handoffDeadlineMs * LATE_PART;
+    const { addedAtMs, message } = oldest;
+    const waitedMs = this.#tools.clock.nowMs() - addedAtMs;
+    return waitedMs > (message.deadlineAtMs - addedAtMs) * LATE_PART;
   }
 
   /** The message is settled in any case, before long after its deadline. */
@@ -67,6 +69,7 @@ export class Outbox {
     }
     const waiting: Waiting = {
       message,
+      addedAtMs: this.#tools.clock.nowMs(),
       left: () => {
         this.#remove(waiting);
         untried(message, 'the client left');
@@ -142,15 +145,16 @@ export class Outbox {
     message.gone.removeEventListener('abort', left);
   }
 
-  // While all transfers are stuck, a waiting message still ends in time. Deadlines come in the order of arrival.
+  // While all transfers are stuck, a waiting message still ends in time. One that comes later may have less of it.
   #watchDeadlines(): void {
-    const [oldest] = this.#waiting;
-    if (oldest === undefined || this.#cancelSweep !== undefined) return;
+    if (this.#waiting.size === 0 || this.#cancelSweep !== undefined) return;
     const { clock } = this.#tools;
-    this.#cancelSweep = clock.after(Math.max(oldest.message.deadlineAtMs - clock.nowMs(), 1), () => {
+    const firstMs = Math.min(...[...this.#waiting].map(({ message }) => message.deadlineAtMs));
+    const delayMs = Math.min(Math.max(firstMs - clock.nowMs(), 1), SWEEP_MS);
+    this.#cancelSweep = clock.after(delayMs, () => {
       this.#cancelSweep = undefined;
       for (const waiting of this.#waiting) {
-        if (waiting.message.deadlineAtMs > clock.nowMs()) break;
+        if (waiting.message.deadlineAtMs > clock.nowMs()) continue;
         this.#remove(waiting);
         untried(waiting.message, 'no try was made in time');
       }
@@ -173,6 +177,7 @@ export class Outbox {
 
 interface Waiting {
   readonly message: HeldMessage;
+  readonly addedAtMs: number;
   readonly left: () => void;
 }
 

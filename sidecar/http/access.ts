@@ -1,0 +1,45 @@
+// Who may speak to the HTTP listener. Programs of this machine, and of the networks in Relay_Hosts; no page in a
+// browser: it reaches the loopback interface as well, and could submit mail in its user's name. Browsers say Origin
+// with every request that can change something; a page whose name was made to point here (DNS rebinding) is told by
+// the Host that it asks for.
+
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { isLoopback } from '../../shared/config/networks.ts';
+import { type Problem, problem } from '../../shared/xfer/problem.ts';
+import { refuseConnection } from '../smtp/listener.ts';
+import type { HttpSettings } from './settings.ts';
+
+/** Undefined lets the request in. */
+export function refuseRequest(
+  request: Pick<IncomingMessage, 'headers' | 'socket'>,
+  openConnections: number,
+  settings: Pick<HttpSettings, 'hostName' | 'relayHosts' | 'maxConnections'>,
+): Problem | undefined {
+  const { headers, socket } = request;
+  // The connection of this request is one of the open ones.
+  const refusal = refuseConnection(socket, openConnections - 1, settings);
+  if (refusal !== undefined) {
+    return problem(refusal.enhanced === '4.7.1' ? 'forbidden' : 'unavailable', refusal.text);
+  }
+  if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) {
+    return problem('forbidden', 'requests of web pages are not taken');
+  }
+  const local = isLoopback(socket.localAddress ?? '');
+  if (local && !isOwnName(headers.host, settings.hostName)) {
+    return problem('forbidden', 'the Host header does not name this machine; use localhost or its address');
+  }
+  return undefined;
+}
+
+/** An HTTP/1.0 client says no Host, and is no browser. */
+function isOwnName(host: string | undefined, hostName: string): boolean {
+  if (host === undefined) return true;
+  const name = host
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+  const own = ['localhost', hostname().toLowerCase(), hostName.toLowerCase()];
+  return isIP(name) !== 0 || own.includes(name) || name.endsWith('.localhost');
+}

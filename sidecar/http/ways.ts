@@ -1,0 +1,88 @@
+// What the HTTP listener needs of the sidecar behind it: where recipients go, a hand-over, and taking a message back.
+// Made of a generation's parts, so that a reload gives the listener new ones.
+
+import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
+import type { Reply } from '../../shared/smtp/reply.ts';
+import type { Clock } from '../clock.ts';
+import { type Log, responseFields, type XferOut } from '../log.ts';
+import type { HandOverResult, HeldMessage } from '../push/held-message.ts';
+import type { Outbox } from '../push/outbox.ts';
+import type { ReceiverClient } from '../push/receiver-client.ts';
+import type { RouteHealth } from '../push/route-health.ts';
+import { withdraw } from '../push/withdraw.ts';
+import type { Choice, Target, Targets } from '../routing/targets.ts';
+import { type RecallOutcome, recallEverywhere } from './recall.ts';
+
+/** One message for one target. */
+export type Part = Omit<HeldMessage, 'settle'> & { readonly target: Target };
+
+export interface Ways {
+  /** For an address with its domain. */
+  choose(address: string): Choice;
+  anyUp(): boolean;
+  isUp(target: Target): boolean;
+  /** Never rejects. */
+  handOver(part: Part): Promise<HandOverResult>;
+  /** Takes back what the route named in a result has accepted. */
+  takeBack(target: Target, routeName: string | null, id: string): Promise<XferOut['withdrawal']>;
+  /** Asks every receiver that may have the message. */
+  recall(id: string, untilMs: number): Promise<RecallOutcome>;
+  record(part: Part, result: HandOverResult, reply: Reply, startMs: number): void;
+}
+
+export interface WaysOptions {
+  readonly targets: Targets;
+  readonly outboxes: ReadonlyMap<Target, Pick<Outbox, 'add'>>;
+  readonly health: RouteHealth;
+  readonly client: ReceiverClient;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+export function createWays(options: WaysOptions): Ways {
+  const { targets, outboxes, health, clock, log } = options;
+  const isUp = (target: Target): boolean =>
+    chainOf(target).some((one) => health.firstUp(one, clock.nowMs()) !== undefined);
+  return {
+    choose: (address) => targets.choose(address),
+    anyUp: () => targets.all.some(isUp),
+    isUp,
+    handOver(part) {
+      const outbox = outboxes.get(part.target);
+      if (outbox === undefined) throw new Error(`the target ${part.target.domain} has no outbox`);
+      return new Promise((settle) => outbox.add({ ...part, settle }));
+    },
+    async takeBack(target, routeName, id) {
+      const found = chainOf(target)
+        .flatMap((one) => one.routes.map((route): [Target, XferRoute] => [one, route]))
+        .find(([, route]) => formatXferRoute(route) === routeName);
+      return found === undefined ? 'unconfirmed' : withdraw(options, ...found, id);
+    },
+    recall: (id, untilMs) => recallEverywhere(options, id, untilMs),
+    record({ header, content, mode, target, gone }, result, reply, startMs) {
+      log.record({
+        id: header.id,
+        sender: header.envelope.sender,
+        recipients: header.envelope.recipients.map(({ address }) => address),
+        size: content.sizeBytes,
+        queue: target.domain,
+        mode,
+        route: result.route,
+        verdict: result.ending,
+        withdrawal: result.withdrawal,
+        client_gone: gone.aborted,
+        response: responseFields(reply),
+        latency_ms: clock.nowMs() - startMs,
+        tries: result.tries,
+        batch: result.batch,
+      });
+    },
+  };
+}
+
+/** A target and those that stand in for it. */
+function chainOf(target: Target): readonly Target[] {
+  return target.next === undefined ? [target] : [target, ...chainOf(target.next)];
+}
