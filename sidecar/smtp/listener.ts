@@ -27,7 +27,7 @@ export interface SmtpListener {
 /** Rejects with the system's error when the address cannot be bound. */
 export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener> {
   const sessions = new Set<SmtpSession>();
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     const refusal = refuseConnection(socket, sessions.size, options.settings());
     if (refusal !== undefined) {
       socket.on('error', () => socket.destroy());

@@ -74,7 +74,7 @@ export class SmtpSession {
     socket.setTimeout(this.#settings.idleTimeoutMs, () => this.#timeOut());
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('drain', () => this.#proceed());
-    socket.on('end', () => this.#leave());
+    socket.on('end', () => this.#hangUp());
     socket.on('close', () => this.#leave());
     socket.on('error', () => this.#leave());
     this.#answer({ code: 220, text: `${this.#settings.hostName} ESMTP delay-xfer` });
@@ -297,6 +297,15 @@ export class SmtpSession {
     // A client that does not close its side, or does not read, is not waited for.
     setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
     this.#leave();
+  }
+
+  // Exim says QUIT behind its final dot, closes its side, and waits for the reply: it has not left.
+  #hangUp(): void {
+    const waits =
+      this.#awaiting !== undefined && /(?:^|\n)QUIT\r?\n$/i.test(this.#joinInput().toString('latin1'));
+    if (waits) return;
+    this.#leave();
+    this.#socket.end();
   }
 
   #leave(): void {
