@@ -5,7 +5,7 @@ import type { Configuration, Setting, Settings } from '../shared/config/configur
 import { formatListen } from '../shared/config/listen.ts';
 import type { Value } from '../shared/config/syntax.ts';
 import type { Plan } from './generation.ts';
-import { type Place, placeName } from './places.ts';
+import { describePlace, type Place, placeName } from './places.ts';
 
 /** One text for each; none when nothing that is written differs. */
 export function changesBetween(before: Plan, after: Plan): readonly string[] {
@@ -71,15 +71,13 @@ function textOf(value: Value): string {
 function changedPlaces(before: readonly Place[], after: readonly Place[]): readonly string[] {
   const [old, fresh] = [before.map(placeName), after.map(placeName)];
   return [
-    ...after.filter((place) => !old.includes(placeName(place))).map((place) => `opened ${describe(place)}`),
+    ...after
+      .filter((place) => !old.includes(placeName(place)))
+      .map((place) => `opened ${describePlace(place)}`),
     ...before
       .filter((place) => !fresh.includes(placeName(place)))
-      .map((place) => `closed ${describe(place)}`),
+      .map((place) => `closed ${describePlace(place)}`),
   ];
-}
-
-function describe({ kind, address, port }: Place): string {
-  return `${kind.toUpperCase()} on ${formatListen({ host: address, port })}`;
 }
 
 function changedFiles(before: readonly Place[], after: readonly Place[]): readonly string[] {

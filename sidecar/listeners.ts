@@ -2,12 +2,11 @@
 // stays keeps its socket and its sessions; what is new opens first, what is gone closes once its sessions ended.
 // A take-over that cannot bind an address leaves everything as it was.
 
-import { formatListen } from '../shared/config/listen.ts';
 import type { Generation, Runtime } from './generation.ts';
 import { listenHttp } from './http/listener.ts';
 import type { HttpSettings } from './http/settings.ts';
 import type { Log } from './log.ts';
-import { type Place, type PlaceKind, placeName } from './places.ts';
+import { describePlace, type Place, type PlaceKind, placeName } from './places.ts';
 import { listenSmtp } from './smtp/listener.ts';
 import type { ListenerSettings } from './smtp/settings.ts';
 
@@ -53,7 +52,7 @@ export class Listeners {
     }));
   }
 
-  /** Opens what the generation wants and is not open, and closes the rest. Rejects with the system's error. */
+  /** Opens what the generation wants and is not open, and closes the rest. Rejects with the place and the reason. */
   async takeOver(generation: Generation): Promise<void> {
     const wanted = new Map(generation.places.map((place) => [placeName(place), place]));
     const gone = [...this.#entries].filter(([name]) => !wanted.has(name));
@@ -93,7 +92,11 @@ export class Listeners {
 
   async #open(standing: Standing): Promise<Entry> {
     const entry: { standing: Standing; listener?: OpenListener } = { standing };
-    const listener = await openListener(this.#runtime, standing.place, () => entry.standing);
+    const listener = await openListener(this.#runtime, standing.place, () => entry.standing).catch(
+      (error: unknown) => {
+        throw new Error(`${describePlace(standing.place)}: ${reasonOf(error)}`, { cause: error });
+      },
+    );
     return Object.assign(entry, { listener });
   }
 
@@ -169,8 +172,16 @@ function httpSettings({ generation, place }: Standing): HttpSettings {
   };
 }
 
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return 'another program listens there already';
+  if (code === 'EACCES') return 'this port needs CAP_NET_BIND_SERVICE';
+  if (code === 'EADDRNOTAVAIL') return 'this machine has no such address';
+  return error instanceof Error ? error.message : String(error);
+}
+
 function announce(log: Log, { standing, listener }: Entry): void {
-  const at = formatListen({ host: listener.address, port: listener.port });
-  const message = `${standing.place.kind.toUpperCase()} on ${at}`;
+  const { address, port } = listener;
+  const message = describePlace({ kind: standing.place.kind, address, port });
   log.notice({ level: 'info', code: 'listening', message });
 }

@@ -6,7 +6,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import type { Configuration, ListenerKind, Settings } from '../shared/config/configuration.ts';
 import { evaluate, evaluateListen } from '../shared/config/evaluate.ts';
 import { formatFault, type Place as Written } from '../shared/config/fault.ts';
-import { type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
+import { formatListen, type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
 import type { Network } from '../shared/config/networks.ts';
 import type { Option } from '../shared/config/option.ts';
 import { OPTIONS } from '../shared/config/options.ts';
@@ -49,6 +49,11 @@ export const DEFAULT_LISTEN: ListenAddress = { host: '127.0.0.1', port: 2525 };
 /** Two places of one name are the same socket, whatever else is said of them. */
 export function placeName({ kind, address, port }: Pick<Place, 'kind' | 'address' | 'port'>): string {
   return `${kind} ${address} ${port}`;
+}
+
+/** `SMTP on 127.0.0.1:2525`. */
+export function describePlace({ kind, address, port }: Pick<Place, 'kind' | 'address' | 'port'>): string {
+  return `${kind.toUpperCase()} on ${formatListen({ host: address, port })}`;
 }
 
 export function wantedPlaces(

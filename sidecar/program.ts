@@ -6,6 +6,7 @@ import { formatListen, type ListenAddress } from '../shared/config/listen.ts';
 import { formatXferRoute } from '../shared/config/routes.ts';
 import { readConfigurationFiles } from '../shared/files/configuration-files.ts';
 import type { Notice, SidecarRecord } from './log.ts';
+import { describePlace } from './places.ts';
 import type { AwsCredentials } from './push/signature.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import { checkSidecar, type Sidecar, type SidecarOptions, SidecarStartError, startSidecar } from './start.ts';
@@ -44,7 +45,7 @@ export async function runSidecar(given: ProgramArguments, terminal: ProgramTermi
       return 0;
     }
     for (const message of read.warnings) options.log(notice('warn', 'configuration', message));
-    return await runUntilStopped(await startSidecar(options), given.files, options.log);
+    return await runUntilStopped(startSidecar(options), given.files, options.log);
   } catch (error) {
     if (!(error instanceof SidecarStartError)) throw error;
     terminal.err(`${error.message}\n`);
@@ -63,8 +64,9 @@ function planText(options: SidecarOptions): string {
   return `${lines.join('\n')}\n`;
 }
 
+// Signals that come while it starts are kept until it has started.
 async function runUntilStopped(
-  sidecar: Sidecar,
+  starting: Promise<Sidecar>,
   files: readonly string[],
   log: SidecarOptions['log'],
 ): Promise<number> {
@@ -74,10 +76,17 @@ async function runUntilStopped(
     monotonicMicros: () => process.hrtime.bigint() / 1000n,
     failed: (reason) => log(notice('warn', 'service-manager', reason)),
   });
-  const reload = (): void => void reread(sidecar, files, log, manager);
+  const reload = (): void => {
+    starting.then(
+      (sidecar) => reread(sidecar, files, log, manager),
+      () => undefined,
+    );
+  };
   process.on('SIGHUP', reload);
+  const stopped = stopSignal();
+  const sidecar = await starting;
   manager.ready(statusOf(sidecar));
-  await stopSignal();
+  await stopped;
   manager.stopping();
   await sidecar.close();
   await manager.close();
@@ -116,10 +125,7 @@ function stopSignal(): Promise<void> {
 }
 
 function statusOf(sidecar: Sidecar): string {
-  const places = sidecar.addresses.map(({ kind, address, port }) => {
-    return `${kind.toUpperCase()} on ${formatListen({ host: address, port })}`;
-  });
-  return places.join(', ');
+  return sidecar.addresses.map(describePlace).join(', ');
 }
 
 // Loaded at the first signature: most sidecars sign nothing.

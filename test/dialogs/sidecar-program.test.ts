@@ -78,7 +78,7 @@ test('all faults of all files are printed together, with exit status 78', async 
   assert.equal(
     err,
     `ENOENT: no such file or directory, open 'c.conf'
-a.conf:1:20: Handoff_Deadline takes a whole number from 1 to 270, not "5m" (seconds)
+a.conf:1:20: Handoff_Deadline takes a whole number of seconds from 1 to 270, not "5m"; write 300
     Handoff_Deadline = 5m
                        ^^
 a.conf:3:3: unknown option "Rutes"; did you mean Routes?
@@ -128,5 +128,8 @@ test('a wrong command line is answered with the usage, and an occupied port with
     run(['--config', 'a.conf', '--listen', `127.0.0.1:${receiver.port}`], directory),
   );
   assert.equal(occupied.status, 1);
-  assert.match(occupied.err, /^the sidecar cannot listen: listen EADDRINUSE/);
+  assert.equal(
+    occupied.err,
+    `the sidecar cannot listen: SMTP on 127.0.0.1:${receiver.port}: another program listens there already\n`,
+  );
 });
