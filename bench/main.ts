@@ -11,6 +11,8 @@ import { dollarsPerMillion, formatAssumptions, formatCosts, measureCost } from '
 import { format, formatFigures } from './figures.ts';
 import { startFunctions } from './functions.ts';
 import { mailFrom } from './mail.ts';
+import { CLIENTS, measureSidecar, SIZE_BYTES, type SidecarPlan } from './sidecar/measure.ts';
+import { formatSidecar } from './sidecar/report.ts';
 import { measureSmtp, type SmtpPlan } from './smtp/measure.ts';
 import { formatSmtp } from './smtp/report.ts';
 import { startSurroundings } from './surroundings.ts';
@@ -18,14 +20,14 @@ import { batchingGain, measureWork, type Subject } from './work.ts';
 
 const USAGE = `npm run bench -- [options]
   --quick         few rounds, about two minutes
-  --only PARTS    of work, cost, bundles and smtp, separated by commas
+  --only PARTS    of work, cost, bundles, smtp and sidecar, separated by commas
   --against DIR   another checkout, measured in turns with this one: work only
   --profile DIR   writes CPU profiles there: the functions of the work part, the clients of the smtp part
   --seed N        the mail's seed, as an earlier run printed it`;
 
 /** Dollars per million, before egress. */
 const MAX_DOLLARS = 7;
-const PARTS = ['work', 'cost', 'bundles', 'smtp'] as const;
+const PARTS = ['work', 'cost', 'bundles', 'smtp', 'sidecar'] as const;
 
 const FULL = { rounds: 7, messages: 400, costMessages: 500, loads: 15 };
 const QUICK = { rounds: 3, messages: 100, costMessages: 100, loads: 5 };
@@ -45,6 +47,18 @@ const QUICK_SMTP: SmtpPlan = {
   far: { ours: 200, nodemailer: 100, deliveries: 180, postfix: 60, exim: 70 },
   farToPostfix: { ours: 100, nodemailer: 50 },
   largeBytes: 25 * 2 ** 20,
+};
+const FULL_SIDECAR: SidecarPlan = {
+  rounds: 5,
+  messages: 4_000,
+  latencyMessages: 4_000,
+  memoryAfter: [10_000, 50_000, 100_000],
+};
+const QUICK_SIDECAR: SidecarPlan = {
+  rounds: 2,
+  messages: 1_000,
+  latencyMessages: 1_000,
+  memoryAfter: [5_000, 10_000],
 };
 /** Clients of the throughput measurement. */
 const AT_ONCE = 8;
@@ -93,6 +107,19 @@ async function bench(): Promise<void> {
         ? 'SKIPPED: there is no smtp-sink; it comes with Postfix (test/interop/install.sh installs it)'
         : formatSmtp(results),
     );
+  }
+  if (wanted.has('sidecar')) {
+    const sidecarPlan = values.quick ? QUICK_SIDECAR : FULL_SIDECAR;
+    console.log(
+      `\nThe sidecar beside Postfix: smtp-source -s ${CLIENTS} -l ${SIZE_BYTES}, ${sidecarPlan.messages} messages; ` +
+        `${sidecarPlan.rounds} rounds\n`,
+    );
+    const results = await measureSidecar(sidecarPlan, {
+      interrupted: interruption(),
+      progress: (step) => console.error(step),
+      ...(values.profile === undefined ? {} : { profileFolder: resolve(values.profile) }),
+    });
+    console.log(typeof results === 'string' ? `SKIPPED: ${results}` : formatSidecar(results));
   }
   if (!wanted.has('work') && !wanted.has('cost')) return;
   await using surroundings = await startDisposable();

@@ -86,11 +86,12 @@ export async function postfixContender(
   const because = whyNot(POSTFIX, POSTFIX_USER);
   if (because !== undefined) return { name: 'Postfix', because };
   const port = await wire.lay(sinkPort);
-  const { submissionPort, discard, ...rival } = await startPostfix(
-    lifetime,
-    await openDirectory(lifetime),
-    port,
-  );
+  const {
+    submissionPort,
+    discard,
+    cpuMs: _,
+    ...rival
+  } = await startPostfix(lifetime, await openDirectory(lifetime), port);
   return { ...draining(rival, port), submissionPort, discard };
 }
 
@@ -109,7 +110,7 @@ function draining(rival: Rival, port: number): Contender {
   return { name: rival.version, port, prepare: rival.fill, send: () => rival.drain() };
 }
 
-function whyNot(program: string, user: string): string | undefined {
+export function whyNot(program: string, user: string): string | undefined {
   if (!existsSync(program)) return `${program} is not installed (test/interop/install.sh installs it)`;
   if (!hasUser(user)) return `there is no user ${user} (test/interop/install.sh makes it)`;
   if (process.getuid?.() !== 0) return 'it needs root, as mail servers do';
@@ -117,7 +118,7 @@ function whyNot(program: string, user: string): string | undefined {
 }
 
 /** Mail servers give up root: others must be able to look into it. */
-async function openDirectory(lifetime: AsyncDisposableStack): Promise<string> {
+export async function openDirectory(lifetime: AsyncDisposableStack): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'delay-xfer-bench-'));
   lifetime.defer(() => rm(path, { recursive: true, force: true }));
   await chmod(path, 0o755);

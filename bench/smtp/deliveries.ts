@@ -55,6 +55,8 @@ export async function deliverAll(
       sessionTermsFor: () => ({
         opening: { ehloName: EHLO_NAME, timeouts: SMTP_TIMEOUTS },
         deliveriesPerSession: count,
+        recipientsPerSession: Infinity,
+        recipientsPerTransaction: 50,
       }),
       sessionsFor: () => 1,
       leaseMarginMs: 0,

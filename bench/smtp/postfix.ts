@@ -24,6 +24,8 @@ export interface Postfix extends Rival {
   readonly submissionPort: number;
   /** Throws away what it has kept. */
   discard(): Promise<void>;
+  /** Of all of its processes so far. */
+  cpuMs(): number;
 }
 
 /** `directory` is empty and may be read by everybody. */
@@ -31,9 +33,15 @@ export async function startPostfix(
   lifetime: AsyncDisposableStack,
   directory: string,
   sinkPort: number,
+  smtpdProcesses = 4,
 ): Promise<Postfix> {
   const submissionPort = await freePort();
-  const places = { DIRECTORY: directory, SINK_PORT: sinkPort, SUBMISSION_PORT: submissionPort };
+  const places = {
+    DIRECTORY: directory,
+    SINK_PORT: sinkPort,
+    SUBMISSION_PORT: submissionPort,
+    SMTPD_PROCESSES: smtpdProcesses,
+  };
   const config = join(directory, 'config');
   for (const each of ['config', 'queue', 'data']) await mkdir(join(directory, each));
   const { uid, gid } = userIds(POSTFIX_USER);
@@ -51,6 +59,7 @@ export async function startPostfix(
   return {
     version: `Postfix ${version}`,
     submissionPort,
+    cpuMs: () => table.cpuMs(),
     async discard() {
       await table.run(POSTSUPER, ['-c', config, '-d', 'ALL']);
     },

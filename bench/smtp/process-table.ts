@@ -49,7 +49,7 @@ export async function openProcessTable(): Promise<ProcessTable> {
         said.push(value);
       }
     },
-    cpuMs: () => cpuTicksUnder(pid) * (1_000 / TICKS_PER_SECOND),
+    cpuMs: () => cpuMsUnder(pid),
     async close() {
       // The shell is the first of its table: with it goes everything else, before unshare hears of its end.
       for (const [shell, { parent }] of processes()) if (parent === pid) process.kill(shell, 'SIGKILL');
@@ -60,6 +60,11 @@ export async function openProcessTable(): Promise<ProcessTable> {
 
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** User and system time of a process and those under it, in steps of 10 ms. */
+export function cpuMsUnder(pid: number): number {
+  return cpuTicksUnder(pid) * (1_000 / TICKS_PER_SECOND);
 }
 
 /** proc(5): a process's own ticks, and those of its children that ended and were waited for. */
