@@ -1,13 +1,15 @@
 // What the receiving side asks of a configuration: typed, in one piece per domain and binding.
 
 import type { Configuration } from './configuration.ts';
-import { type At, evaluate, evaluateListen, findSetting } from './evaluate.ts';
+import { type At, evaluate, evaluateListen, findSetting, scopesAt } from './evaluate.ts';
 import type { ListenAddress } from './listen.ts';
 import { pathWritten } from './named-files.ts';
 import type { Network } from './networks.ts';
 import type { Option } from './option.ts';
 import { OPTIONS } from './options.ts';
 import type { SmtpRoute } from './routes.ts';
+import type { Blackhole } from './value-types-mail.ts';
+import type { TlsVersions } from './value-types-network.ts';
 
 /** Seconds where the name says so; options of the same names, options-*.ts, say what each means. */
 export interface DeliverySettings {
@@ -16,12 +18,18 @@ export interface DeliverySettings {
   /** `auto` derives the number from the expiration, `none` leaves the end to it. */
   readonly maxRetries: 'auto' | 'none' | number;
   readonly messageExpirationSeconds: number;
+  readonly neverRetry: boolean;
+  readonly neverAttemptExpired: boolean;
+  readonly suspendDelivery: boolean;
+  readonly blackhole: Blackhole;
 
-  /** Those with smtp://; empty: the domain's own MX hosts. */
+  /** Those with smtp://, or Gateway where it stands nearer; empty: the domain's own MX hosts. */
   readonly routes: readonly SmtpRoute[];
   readonly remoteSmtpPort: number;
   /** Addresses that mail is never sent to. */
   readonly skipHosts: readonly Network[];
+  /** A domain whose own mail hosts are here is denied. */
+  readonly prohibitedHosts: readonly Network[];
 
   /** Undefined: the machine's host name. */
   readonly ehloHostname: string | undefined;
@@ -29,6 +37,12 @@ export interface DeliverySettings {
   readonly maxOutboundConnections: number;
   /** 0 is no limit. */
   readonly maxDeliveriesPerConnection: number;
+  /** 0 is no limit. */
+  readonly maxRecipientsPerConnection: number;
+  /** In one transaction. */
+  readonly maxRecipientsPerBatch: number;
+  /** Undefined: the system chooses. */
+  readonly bindAddress: string | undefined;
   /** How long a session without mail is kept; 0 ends it at once. */
   readonly idleTimeoutSeconds: number;
   readonly connectTimeoutSeconds: number;
@@ -44,6 +58,12 @@ export interface DeliverySettings {
   readonly tlsVerify: 'no' | 'ca' | 'host' | 'optional';
   /** The path of a PEM file as `namedFiles` gives it; undefined: the authorities of Node.js. */
   readonly tlsCa: string | undefined;
+  /** Undefined: those of Node.js. */
+  readonly tlsVersions: TlsVersions | undefined;
+  readonly tlsCiphers: string | undefined;
+  /** With `ifavailable`, after a handshake that failed. */
+  readonly tlsFallsBack: boolean;
+  /** Use_MTA_STS and Enable_MTA_STS: a policy is looked for to be kept. */
   readonly enableMtaSts: boolean;
 
   readonly bareNewlines: 'refuse' | 'convert';
@@ -57,6 +77,8 @@ export interface DeliverySettings {
   readonly bouncesInlineOriginal: 'headers' | 'none' | 'all';
   /** An address; undefined: mailer-daemon at the host name. */
   readonly mailerDaemon: string | undefined;
+  /** Undefined: replies are read as they come. */
+  readonly transcode: { readonly pattern: string; readonly replacement: string } | undefined;
   /** The path of a file of rules as `namedFiles` gives it. */
   readonly replyClasses: string | undefined;
 }
@@ -97,12 +119,20 @@ export function deliverySettings(configuration: Configuration, at: At = {}): Del
     maxRetryIntervalSeconds: written(OPTIONS.Max_Retry_Interval),
     maxRetries: written(OPTIONS.Max_Retries),
     messageExpirationSeconds: written(OPTIONS.Message_Expiration),
-    routes: written(OPTIONS.Routes).filter((route) => route.scheme === 'smtp'),
+    neverRetry: written(OPTIONS.Never_Retry),
+    neverAttemptExpired: written(OPTIONS.Never_Attempt_Expired_Messages),
+    suspendDelivery: written(OPTIONS.Suspend_Delivery),
+    blackhole: written(OPTIONS.Blackhole),
+    routes: smtpRoutes(configuration, at),
     remoteSmtpPort: written(OPTIONS.Remote_SMTP_Port),
     skipHosts: written(OPTIONS.Skip_Hosts),
+    prohibitedHosts: written(OPTIONS.Prohibited_Hosts),
     ehloHostname: written(OPTIONS.EHLO_Hostname),
     maxOutboundConnections: written(OPTIONS.Max_Outbound_Connections),
     maxDeliveriesPerConnection: written(OPTIONS.Max_Deliveries_Per_Connection),
+    maxRecipientsPerConnection: written(OPTIONS.Max_Recipients_Per_Connection),
+    maxRecipientsPerBatch: written(OPTIONS.Max_Recipients_Per_Batch),
+    bindAddress: written(OPTIONS.Bind_Address),
     idleTimeoutSeconds: written(OPTIONS.Idle_Timeout),
     connectTimeoutSeconds: written(OPTIONS.Connect_Timeout),
     ehloTimeoutSeconds: written(OPTIONS.EHLO_Timeout),
@@ -113,7 +143,10 @@ export function deliverySettings(configuration: Configuration, at: At = {}): Del
     tls: written(OPTIONS.TLS),
     tlsVerify: written(OPTIONS.TLS_Verify),
     tlsCa: file(OPTIONS.TLS_CA),
-    enableMtaSts: written(OPTIONS.Enable_MTA_STS),
+    tlsVersions: written(OPTIONS.TLS_Protocols),
+    tlsCiphers: written(OPTIONS.TLS_Ciphers),
+    tlsFallsBack: written(OPTIONS.TLS_Ifavailable_Fallback),
+    enableMtaSts: written(OPTIONS.Use_MTA_STS) && written(OPTIONS.Enable_MTA_STS),
     bareNewlines: written(OPTIONS.Bare_Newlines),
     eightBitMail: written(OPTIONS.Eight_Bit_Mail),
     generateBounces: written(OPTIONS.Generate_Bounces),
@@ -122,8 +155,28 @@ export function deliverySettings(configuration: Configuration, at: At = {}): Del
     delayDsnMaxRetryIntervalSeconds: written(OPTIONS.Delay_DSN_Max_Retry_Interval),
     bouncesInlineOriginal: written(OPTIONS.Bounces_Inline_Original),
     mailerDaemon: written(OPTIONS.Mailerdaemon),
+    transcode: transcodeOf(
+      written(OPTIONS.Response_Transcode_Pattern),
+      written(OPTIONS.Response_Transcode_Replace),
+    ),
     replyClasses: file(OPTIONS.Reply_Classes),
   };
+}
+
+/** Whichever of Routes and Gateway stands nearer; Routes where they stand together. */
+function smtpRoutes(configuration: Configuration, at: At): readonly SmtpRoute[] {
+  const gateway = evaluate(configuration, OPTIONS.Gateway, at);
+  const nearest = scopesAt(configuration, at).find(
+    ({ settings }) => settings.has(OPTIONS.Routes.name) || settings.has(OPTIONS.Gateway.name),
+  );
+  if (gateway !== undefined && nearest?.settings.has(OPTIONS.Routes.name) === false) return [gateway];
+  return evaluate(configuration, OPTIONS.Routes, at).filter((route) => route.scheme === 'smtp');
+}
+
+function transcodeOf(pattern: RegExp | undefined, replacement: string | undefined) {
+  return pattern === undefined || replacement === undefined
+    ? undefined
+    : { pattern: pattern.source, replacement };
 }
 
 export interface HttpListen {

@@ -2,7 +2,7 @@
 // whoever loads the configuration reads those listed here, and hands their text to what wants it, by path.
 
 import { X509Certificate } from 'node:crypto';
-import type { Configuration, Setting } from './configuration.ts';
+import type { Configuration, Setting, Settings } from './configuration.ts';
 import type { Fault, Place } from './fault.ts';
 import type { Option } from './option.ts';
 
@@ -15,18 +15,25 @@ export interface NamedFile {
 
 /** Every file that is named, in all scopes, in the order of the stanzas. */
 export function namedFiles(configuration: Configuration): readonly NamedFile[] {
-  const { bindings, domains, global } = configuration;
-  const scopes = [
-    global,
-    ...domains.map(({ settings }) => settings),
-    ...bindings.flatMap((binding) => [binding.settings, ...binding.domains.map(({ settings }) => settings)]),
-  ];
-  return scopes
+  return deliverySettingsWritten(configuration)
     .flatMap((settings) => [...settings.values()])
     .flatMap((setting) => {
       const path = setting.option.file === undefined ? undefined : pathWritten(setting);
       return path === undefined ? [] : [{ option: setting.option, path, place: setting.place }];
     });
+}
+
+/** What is written at the top, in Domains, Bindings and Binding_Groups, in the order of the stanzas. */
+export function deliverySettingsWritten(configuration: Configuration): readonly Settings[] {
+  const { bindings, groups, domains, global } = configuration;
+  return [
+    global,
+    ...domains.map(({ settings }) => settings),
+    ...[...groups, ...bindings].flatMap((scope) => [
+      scope.settings,
+      ...scope.domains.map(({ settings }) => settings),
+    ]),
+  ];
 }
 
 /** The path that a setting names, from the directory of its configuration file. */

@@ -66,8 +66,6 @@ export const DELIVERY_OPTIONS = {
     side: 'receiving',
     meaning: 'The most RCPT commands over one connection; 0 is no limit.',
     momentum: '0',
-    withoutEffect:
-      'recipients per connection are not limited yet; messages are, by Max_Deliveries_Per_Connection',
   }),
   Max_Recipients_Per_Batch: option({
     name: 'Max_Recipients_Per_Batch',
@@ -79,7 +77,6 @@ export const DELIVERY_OPTIONS = {
     meaning: 'The most recipients in one transaction.',
     momentum: '100',
     deviation: 'A delivery has 50 recipients at most, so more than 50 changes nothing.',
-    withoutEffect: 'a transaction has up to 50 recipients',
   }),
   Outbound_Throttle_Messages: option<Rate | undefined>({
     name: 'Outbound_Throttle_Messages',

@@ -86,7 +86,6 @@ export const REPORT_OPTIONS = {
       'A regular expression; a 4xx or 5xx reply that it fits is taken for Response_Transcode_Replace instead.',
     momentum: 'none',
     deviation: 'There is no module to load for it. The expression is one of JavaScript, not PCRE.',
-    withoutEffect: 'replies are taken as they are; Reply_Classes says more of them',
   }),
   Response_Transcode_Replace: option<string | undefined>({
     name: 'Response_Transcode_Replace',
@@ -96,6 +95,5 @@ export const REPORT_OPTIONS = {
     side: 'receiving',
     meaning: 'What takes the place of the reply; $0 is what fitted, $1 and so on are its groups.',
     momentum: 'none',
-    withoutEffect: 'replies are taken as they are; Reply_Classes says more of them',
   }),
 };

@@ -57,9 +57,9 @@ export const RETRY_OPTIONS = {
     default: false,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    meaning: 'A message that is deferred once fails at once, 5.4.7.',
+    meaning: 'A message that is deferred once fails at once, with the reply that deferred it.',
     momentum: 'false',
-    withoutEffect: 'deferred mail is retried until it expires',
+    deviation: 'Momentum says 554 5.4.7; the report here says 4.4.7 and quotes the last reply.',
   }),
   Never_Attempt_Expired_Messages: option({
     name: 'Never_Attempt_Expired_Messages',
@@ -69,6 +69,5 @@ export const RETRY_OPTIONS = {
     side: 'receiving',
     meaning: 'A message that is due when its time is over fails without a last attempt.',
     momentum: 'false',
-    withoutEffect: 'a message that is due at its expiry is attempted a last time',
   }),
 };

@@ -29,7 +29,6 @@ export const ROUTING_OPTIONS = {
     attempt: true,
     meaning: 'One smarthost that all mail goes to; Routes in the same place count before it.',
     momentum: 'none',
-    withoutEffect: 'mail goes by Routes, or to the MX hosts',
   }),
   Remote_SMTP_Port: option({
     name: 'Remote_SMTP_Port',
@@ -69,11 +68,12 @@ export const ROUTING_OPTIONS = {
     scopes: ['global'],
     side: 'receiving',
     attempt: true,
-    meaning: 'Addresses and networks that mail is never sent to; a domain that leads to one fails at once.',
+    meaning:
+      'Addresses and networks that mail is never sent to; a domain whose mail hosts lead to one fails at once, ' +
+      '550 5.4.4. Of hosts that Routes name they are left out.',
     momentum: 'none',
     deviation:
       'Loopback, private, link-local and metadata addresses are refused to the DNS of strangers in any case.',
-    withoutEffect: 'Skip_Hosts leaves addresses out',
   }),
   MX_Failures_To_Delay: option({
     name: 'MX_Failures_To_Delay',
@@ -115,9 +115,10 @@ export const ROUTING_OPTIONS = {
     scopes: ['global', 'binding'],
     side: 'receiving',
     attempt: true,
-    meaning: 'The address that connections come from; "*" lets the system choose.',
+    meaning:
+      'The address that connections leave from; "*" lets the system choose. Hosts of the other family are not tried.',
+    deviation: 'On AWS connections leave by the NAT gateway, under its address.',
     momentum: '*',
-    withoutEffect: 'the system, and on AWS the NAT gateway, chooses the source address of connections',
   }),
   Suspend_Delivery: option({
     name: 'Suspend_Delivery',
@@ -125,9 +126,10 @@ export const ROUTING_OPTIONS = {
     default: false,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    meaning: 'Nothing is attempted; mail waits until it is taken away or the mail expires.',
+    meaning:
+      'Nothing is attempted; mail waits until it is taken away or the mail expires. It is looked at again each ' +
+      'Retry_Interval or two.',
     momentum: 'false',
-    withoutEffect: 'deliveries cannot be suspended yet',
   }),
   Blackhole: option({
     name: 'Blackhole',
@@ -136,9 +138,8 @@ export const ROUTING_OPTIONS = {
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
     meaning:
-      'Mail fails without an attempt, with a bounce where Generate_Bounces holds: "inline" (or "true") refuses its ' +
-      'recipients when it comes, "internal" takes it and fails it then.',
+      'Mail fails without an attempt, 554 5.7.1, with a bounce where Generate_Bounces holds. "true" is "inline".',
     momentum: 'false',
-    withoutEffect: 'mail is delivered',
+    deviation: '"inline" is what "internal" is: mail is taken first, so that nothing waits at its sender.',
   }),
 };

@@ -54,7 +54,6 @@ export const TLS_OPTIONS = {
     meaning: 'The versions of TLS that deliveries speak, "+ALL:-TLSv1.0:-TLSv1.1".',
     momentum: '+ALL',
     deviation: 'Older versions are broken. SSLv2 and SSLv3 may be named, and are never spoken.',
-    withoutEffect: 'deliveries speak TLS 1.2 and 1.3',
   }),
   TLS_Ciphers: option<string | undefined>({
     name: 'TLS_Ciphers',
@@ -66,7 +65,6 @@ export const TLS_OPTIONS = {
     attempt: true,
     meaning: 'The ciphers of deliveries up to TLS 1.2, as OpenSSL lists them.',
     momentum: 'DEFAULT of OpenSSL',
-    withoutEffect: 'the ciphers are those of Node.js',
   }),
   TLS_Ifavailable_Fallback: option({
     name: 'TLS_Ifavailable_Fallback',
@@ -79,7 +77,6 @@ export const TLS_OPTIONS = {
       'With TLS = "ifavailable": whether mail goes in clear where STARTTLS is offered and the handshake fails; ' +
       'otherwise it is deferred.',
     momentum: 'true',
-    withoutEffect: 'after a failed handshake mail goes in clear, on a new connection',
   }),
   Use_MTA_STS: option({
     name: 'Use_MTA_STS',
@@ -91,7 +88,6 @@ export const TLS_OPTIONS = {
     meaning: 'Whether MTA-STS policies of destinations are looked for.',
     momentum: 'false',
     deviation: 'A policy that is published is meant to be kept.',
-    withoutEffect: 'Enable_MTA_STS alone decides',
   }),
   Enable_MTA_STS: option({
     name: 'Enable_MTA_STS',

@@ -3,11 +3,18 @@
 
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import type { Configuration } from '../config/configuration.ts';
 import { type Fault, formatFault } from '../config/fault.ts';
 import type { SourceFile } from '../config/lexer.ts';
 import { type LoadResult, loadConfiguration } from '../config/load.ts';
-import { certificatesFault, type NamedFile, namedFiles } from '../config/named-files.ts';
+import {
+  certificatesFault,
+  deliverySettingsWritten,
+  type NamedFile,
+  namedFiles,
+} from '../config/named-files.ts';
+import { OPTIONS } from '../config/options.ts';
 import { checkReceiving } from '../config/receiving.ts';
 import { formatReplyClassFault, readReplyClasses } from '../report/class-file.ts';
 
@@ -44,7 +51,7 @@ export function readReceivingFiles(paths: readonly string[]): ReceivingConfigura
   const result = readAll(paths, (loaded) => {
     if (!loaded.ok) return loaded;
     const { faults, warnings } = checkReceiving(loaded.configuration);
-    const all = [...faults, ...readNamed(loaded.configuration, named)];
+    const all = [...faults, ...cipherFaults(loaded.configuration), ...readNamed(loaded.configuration, named)];
     return all.length > 0
       ? { ok: false, faults: all }
       : { ...loaded, warnings: [...loaded.warnings, ...warnings] };
@@ -88,6 +95,21 @@ function readAll(
     sources: [...files, ...included],
     warnings,
   };
+}
+
+/** Whether OpenSSL knows the ciphers is its own to say. */
+function cipherFaults(configuration: Configuration): readonly Fault[] {
+  return deliverySettingsWritten(configuration).flatMap((settings): Fault[] => {
+    const setting = settings.get(OPTIONS.TLS_Ciphers.name);
+    if (setting?.value.kind !== 'scalar') return [];
+    try {
+      createSecureContext({ ciphers: setting.value.text });
+      return [];
+    } catch {
+      const message = `${setting.option.name}: OpenSSL knows no cipher of "${setting.value.text}"`;
+      return [{ place: setting.place, message, mend: '`openssl ciphers LIST` says what it knows' }];
+    }
+  });
 }
 
 function readNamed(configuration: Configuration, named: Map<string, string>) {

@@ -9,6 +9,7 @@ import { attemptDelivery, expireDelivery, postpone } from './attempt.ts';
 import { createGate, type Gate } from './gate.ts';
 import { StoreError } from './ports.ts';
 import { type Egress, fixedDialogue, runSite, type Site, type SiteRun } from './site-run.ts';
+import { termsOf } from './terms.ts';
 import { parseTimer } from './timer.ts';
 import { type AttemptDeps, hideEarly, payOwed, type Task, type TimerFate } from './timer-fate.ts';
 
@@ -86,7 +87,10 @@ async function deliverDue(
   const sites = new Map<string, Site>();
   const gates = new Map<string, Gate>();
   let grouping = true;
-  const routed = [...Map.groupBy(tasks, (task) => task.timer.domain)].map(async ([domain, group]) => {
+  const routed = [...Map.groupBy(tasks, (task) => task.timer.domain)].map(async ([domain, all]) => {
+    const { group, others, end } = sortOut(deps, run, domain, all);
+    if (others.length > 0) await eachOf(others, settle, end);
+    if (group.length === 0) return;
     const route = await deps.router.route(domain);
     if ('leftOut' in route) leftOutObservations(domain, route).forEach(deps.tlsResults.note);
     switch (route.kind) {
@@ -145,6 +149,43 @@ function gateOf(gates: Map<string, Gate>, site: string, width: number): Gate {
   return gate;
 }
 
+/** What the operator says of a domain: which of its mail is attempted, and what becomes of the other. */
+function sortOut(deps: DeliverDeps, run: SiteRun, domain: string, tasks: readonly Task[]): Sorted {
+  const { handling, attemptsExpired, tempo } = termsOf(deps, domain);
+  switch (handling) {
+    case 'fail': {
+      const text = `mail for ${domain} fails without an attempt (Blackhole)`;
+      const outcome: RecipientOutcome = {
+        kind: 'permanent',
+        stage: 'connect',
+        reply: ownReply(554, '5.7.1', text),
+      };
+      const fail = (task: Task) => attemptDelivery(deps, run, task, fixedDialogue(deps, outcome));
+      return { group: [], others: tasks, end: fail };
+    }
+    case 'wait': {
+      const reply = ownReply(451, '4.3.2', `mail for ${domain} is held back (Suspend_Delivery)`);
+      return {
+        group: [],
+        others: tasks,
+        end: (task) => putOff(deps, run, task, reply, tempo.retryIntervalMs),
+      };
+    }
+    case 'attempt': {
+      const isOver = (task: Task) => !attemptsExpired && deps.clock.nowMs() >= task.timer.expiresAtMs;
+      const [group, others] = [tasks.filter((task) => !isOver(task)), tasks.filter(isOver)];
+      const reply = ownReply(450, '4.4.7', 'delivery time expired; no last attempt was made');
+      return { group, others, end: (task) => expireDelivery(deps, run, task, reply) };
+    }
+  }
+}
+
+interface Sorted {
+  readonly group: readonly Task[];
+  readonly others: readonly Task[];
+  readonly end: (task: Task) => Promise<TimerFate>;
+}
+
 type Settle = (task: Task, fate: TimerFate) => void;
 
 async function eachOf(
@@ -155,13 +196,19 @@ async function eachOf(
   await Promise.all(tasks.map(async (task) => settle(task, await call(task))));
 }
 
-// DNS that does not answer says nothing about the destination: no attempt is counted, but expiry still fires.
-function putOff(deps: DeliverDeps, run: SiteRun, task: Task, reply: Reply): Promise<TimerFate> {
+// DNS that does not answer, or a suspension, says nothing about the destination: no attempt is counted, but expiry still fires.
+function putOff(
+  deps: DeliverDeps,
+  run: SiteRun,
+  task: Task,
+  reply: Reply,
+  waitMs = deps.tempo.postponeMs,
+): Promise<TimerFate> {
   if (deps.clock.nowMs() >= task.timer.expiresAtMs) {
     const text = `delivery time expired; the last obstacle was: ${reply.text}`;
     return expireDelivery(deps, run, task, ownReply(450, '4.4.7', text));
   }
-  return postpone(deps, task, deps.tempo.postponeMs * (1 + deps.random.fraction()), reply);
+  return postpone(deps, task, waitMs * (1 + deps.random.fraction()), reply);
 }
 
 async function inFlight(deps: DeliverDeps): Promise<number> {

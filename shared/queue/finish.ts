@@ -80,6 +80,7 @@ export function logAttempt(log: Log, before: DeliveryItem, after: DeliveryItem, 
     log.record(
       deliveryRecord(recordType(outcome), context, recipient.address, attempt.atMs, {
         reply: outcome.reply,
+        ...('readAs' in outcome ? { readAs: outcome.readAs } : {}),
         command: outcome.stage,
         ...(peer === undefined ? {} : { peer }),
         ...(site === undefined ? {} : { site }),

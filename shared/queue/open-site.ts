@@ -48,7 +48,15 @@ export async function openAny(
     reply: ownReply(421, '4.4.1', 'no host of the site could be reached'),
     hop: undefined,
   };
-  for (const hop of hops) {
+  const { localAddress } = opening;
+  const reachable = hops.filter(
+    ({ address }) => localAddress === undefined || address.includes(':') === localAddress.includes(':'),
+  );
+  if (reachable.length === 0 && localAddress !== undefined) {
+    const text = `no host of the site has an address that ${localAddress} (Bind_Address) can reach`;
+    failure = { ...failure, reply: ownReply(421, '4.4.1', text) };
+  }
+  for (const hop of reachable) {
     if (signal.aborted || deps.clock.nowMs() - startedAtMs > OPENING_BUDGET_MS) break;
     const opened = await deps.smtp.open({ ...hop, ...opening, tls, mxAuthenticated });
     onTried(hop, opened);

@@ -75,7 +75,13 @@ export function settle(item: DeliveryItem, attempt: Attempt, context: SettleCont
   const next = finished
     ? closed({ ...base, attempts: ours ? settledAttempts : delivery.attempts })
     : ours
-      ? waiting(base, dueAtMs ?? delivery.dueAtMs, settledAttempts, context)
+      ? // Recipients who were not named in an attempt wait for the next session, and for nothing else.
+        waiting(
+          base,
+          dueAtMs ?? delivery.dueAtMs,
+          deferred.length === 0 ? delivery.attempts : settledAttempts,
+          context,
+        )
       : base;
   return {
     item: {

@@ -12,6 +12,7 @@ import type { Gate } from './gate.ts';
 import { hopsFrom, type Opener, openAny, type SiteFailure } from './open-site.ts';
 import type { Peer } from './outcomes.ts';
 import { StoreError } from './ports.ts';
+import { speakInBatches } from './recipient-batches.ts';
 import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
 
 export interface Egress extends Opener {
@@ -25,6 +26,17 @@ export interface Egress extends Opener {
 export interface SiteRun extends Run {
   /** Aborted shortly before the deadline: sockets are destroyed, what is under way is settled. */
   readonly signal: AbortSignal;
+}
+
+/** What a session has carried. */
+export interface SessionLoad {
+  /** Named by RCPT. */
+  recipients: number;
+}
+
+interface Carrier {
+  readonly session: SmtpSession;
+  readonly load: SessionLoad;
 }
 
 /** No new transaction starts after this much of an invocation. */
@@ -63,7 +75,7 @@ export async function runSite(
   /** Lets as many sessions through as the hosts may have, of all sites that they are. */
   admitted: Gate = (work) => work(),
 ): Promise<void> {
-  const { opening, deliveriesPerSession } = site.terms;
+  const { opening, deliveriesPerSession, recipientsPerSession } = site.terms;
   const waiting = [...site.tasks];
   const late: Task[] = [];
   let unreachable: SiteFailure | undefined;
@@ -82,6 +94,7 @@ export async function runSite(
   const worker = async () => {
     let session: SmtpSession | undefined;
     let handedOver = 0;
+    let load: SessionLoad = { recipients: 0 };
     let reached: { readonly hop: Hop; readonly result: TlsResult | undefined } | undefined;
     const counted = new Set<string>();
     const unsettled = new Set<Promise<void>>();
@@ -97,9 +110,11 @@ export async function runSite(
         late.push(task);
         continue;
       }
-      if (session === undefined || !session.usable || handedOver >= deliveriesPerSession) {
+      const isFull = handedOver >= deliveriesPerSession || load.recipients >= recipientsPerSession;
+      if (session === undefined || !session.usable || isFull) {
         await leave();
         handedOver = 0;
+        load = { recipients: 0 };
         if (unreachable === undefined) {
           connected += 1;
           const { domain } = task.timer;
@@ -138,7 +153,7 @@ export async function runSite(
       const { domain } = task.timer;
       if (reached !== undefined && !counted.has(domain)) count(domain, reached.hop, reached.result);
       counted.add(domain);
-      const { begun, ended } = handOver(deps, run, site.name, session, task, settle);
+      const { begun, ended } = handOver(deps, run, site, { session, load }, task, settle);
       const settled = ended.finally(() => unsettled.delete(settled));
       unsettled.add(settled);
       await begun;
@@ -202,8 +217,8 @@ function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | 
 function handOver(
   deps: AttemptDeps,
   run: SiteRun,
-  site: string,
-  session: SmtpSession,
+  { name: site, terms }: Site,
+  { session, load }: Carrier,
   task: Task,
   settle: Fates,
 ): { readonly begun: Promise<void>; readonly ended: Promise<void> } {
@@ -218,17 +233,30 @@ function handOver(
         return content.open();
       },
     };
-    const transaction = session.transact(envelope, timely);
-    begun.resolve();
-    const result = await transaction;
-    if (result.kind === 'unattempted') return 'unattempted';
+    const outcomes = await speakInBatches(
+      envelope.recipients.length,
+      terms,
+      load,
+      async (from, to, isLast) => {
+        if (from > 0) {
+          await session.ready();
+          if (!session.usable) return undefined;
+        }
+        const recipients = envelope.recipients.slice(from, to);
+        const transaction = session.transact({ ...envelope, recipients }, timely);
+        if (isLast) begun.resolve();
+        const result = await transaction;
+        return result.kind === 'settled' ? result.outcomes : undefined;
+      },
+    );
+    if (outcomes.length === 0) return 'unattempted';
     const { host, address } = session.target;
     const takesDsn = session.extensions.keywords.has('DSN');
     return {
       atMs: deps.clock.nowMs(),
       outcomes: new Map(
         positions.flatMap((position, index) => {
-          const outcome = result.outcomes[index];
+          const outcome = outcomes[index];
           return outcome === undefined ? [] : [[position, outcome] as const];
         }),
       ),

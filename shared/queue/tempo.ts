@@ -85,6 +85,7 @@ export interface RetrySettings {
   readonly maxRetryIntervalSeconds: number;
   readonly maxRetries: 'auto' | 'none' | number;
   readonly messageExpirationSeconds: number;
+  readonly neverRetry: boolean;
 }
 
 export function withRetrySettings(tempo: Tempo, settings: RetrySettings): Tempo {
@@ -92,7 +93,11 @@ export function withRetrySettings(tempo: Tempo, settings: RetrySettings): Tempo 
     ...tempo,
     retryIntervalMs: settings.retryIntervalSeconds * SECOND,
     maxRetryIntervalMs: settings.maxRetryIntervalSeconds * SECOND,
-    maxRetries: typeof settings.maxRetries === 'number' ? settings.maxRetries : undefined,
+    maxRetries: settings.neverRetry
+      ? 0
+      : typeof settings.maxRetries === 'number'
+        ? settings.maxRetries
+        : undefined,
     expirationMs: settings.messageExpirationSeconds * SECOND,
   };
 }

@@ -9,6 +9,10 @@ export interface Terms {
   readonly tempo: Tempo;
   /** Undefined: reports stay owed. */
   readonly reports: ReportSettings | undefined;
+  /** Whether mail is attempted at all: `wait` leaves it alone until it expires, `fail` ends it at once. */
+  readonly handling: 'attempt' | 'wait' | 'fail';
+  /** False: mail that is due when its time is over ends without a last attempt. */
+  readonly attemptsExpired: boolean;
 }
 
 export type TermsFor = (domain: string) => Terms;
@@ -21,7 +25,8 @@ export interface TermsDeps {
 }
 
 export function termsOf(deps: TermsDeps, domain: string): Terms {
-  return deps.termsFor?.(domain) ?? { tempo: deps.tempo, reports: deps.reports };
+  const { tempo, reports } = deps;
+  return deps.termsFor?.(domain) ?? { tempo, reports, handling: 'attempt', attemptsExpired: true };
 }
 
 export interface TermsOptions {
@@ -37,8 +42,16 @@ export function termsByDomain({ settingsFor, reportingMta, speed = 1 }: TermsOpt
   return remembered((domain) => {
     const settings = settingsFor(domain);
     return {
+      ...handlingOf(settings),
       tempo: scaleTempo(withRetrySettings(DEFAULT_TEMPO, settings), speed),
       reports: reportSettings(settings, reportingMta, speed),
     };
   });
+}
+
+/** What becomes of mail by Blackhole, Suspend_Delivery and Never_Attempt_Expired_Messages. */
+export function handlingOf(settings: DeliverySettings): Pick<Terms, 'handling' | 'attemptsExpired'> {
+  const { blackhole, suspendDelivery, neverAttemptExpired } = settings;
+  const handling = blackhole !== 'false' ? 'fail' : suspendDelivery ? 'wait' : 'attempt';
+  return { handling, attemptsExpired: !neverAttemptExpired };
 }

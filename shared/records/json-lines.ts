@@ -26,11 +26,12 @@ const FAILED: ReadonlySet<RecordType> = new Set(['Bounce', 'TransientFailure', '
 
 /** An expired recipient's reply is the last that a server gave: its class says why the mail never got there. */
 function classification(
-  { type, response }: LogRecord,
+  { type, response, response_read_as: readAs }: LogRecord,
   classify: JsonLogSettings['classify'],
 ): Pick<LogRecord, 'bounce_classification'> {
   if (classify === undefined || response === undefined || !FAILED.has(type)) return {};
-  const { code, enhanced_code: enhanced, content, command } = response;
+  const { code, enhanced_code: enhanced, content } = readAs ?? response;
+  const { command } = response;
   const reply = { code, ...(enhanced === null ? {} : { enhanced }), text: content };
   return { bounce_classification: classify(reply, command ?? undefined) };
 }

@@ -37,6 +37,12 @@ export interface LogRecord {
     readonly content: string;
     readonly command: string | null;
   };
+  /** What the operator reads in place of `response`, and what decided. */
+  readonly response_read_as?: {
+    readonly code: number;
+    readonly enhanced_code: string | null;
+    readonly content: string;
+  };
   /** A `ReplyClassName`, or a name from an operator's rules: of Bounce, TransientFailure and Expiration. */
   readonly bounce_classification?: string;
   readonly peer_address?: { readonly name: string; readonly addr: string };
@@ -104,6 +110,7 @@ export function deliveryRecord(
   atMs: number,
   extra: {
     readonly reply?: Reply | HostReply;
+    readonly readAs?: Reply;
     readonly command?: string;
     readonly peer?: Peer;
     readonly site?: string;
@@ -129,6 +136,15 @@ export function deliveryRecord(
             enhanced_code: extra.reply.enhanced ?? null,
             content: extra.reply.text,
             command: extra.command ?? null,
+          },
+        }),
+    ...(extra.readAs === undefined
+      ? {}
+      : {
+          response_read_as: {
+            code: extra.readAs.code,
+            enhanced_code: extra.readAs.enhanced ?? null,
+            content: extra.readAs.text,
           },
         }),
     ...(extra.peer === undefined

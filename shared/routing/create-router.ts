@@ -21,7 +21,11 @@ export interface RouteSettings {
   /** Of hosts whose route names none. */
   readonly port: number;
   readonly skipHosts: readonly { contains(address: string): boolean }[];
+  /** A domain whose mail hosts are here is denied. */
+  readonly prohibitedHosts?: readonly { contains(address: string): boolean }[];
   readonly tls: TlsDemand;
+  /** The name that we say there in EHLO: we are in an MX list under it. */
+  readonly ownName?: string;
 }
 
 export interface RouterOptions {
@@ -51,10 +55,11 @@ export function createRouter(options: RouterOptions): Router {
       const name = domain.startsWith('[') ? domain : toALabels(domain);
       if (name === '') return permanent(550, '5.1.2', `${domain} is not a domain name`);
       const settings = options.settingsFor(name);
+      const names = settings.ownName === undefined ? [] : [comparableName(settings.ownName)];
       const wanted: readonly SmtpRoute[] = settings.routes.length === 0 ? [OWN_MX] : settings.routes;
       const ways = await Promise.all(
         inOrderOfPref(wanted, options.random).map((route) =>
-          findWay(route, { domain, name, settings, ownNames, options }),
+          findWay(route, { domain, name, settings, ownNames: new Set([...ownNames, ...names]), options }),
         ),
       );
       return outcomeOf(domain, ways, settings, options);
@@ -86,7 +91,7 @@ interface Question {
   readonly options: RouterOptions;
 }
 
-const NOTHING: AddressSearch = { hops: [], refusals: [], skipped: [], failures: [] };
+const NOTHING: AddressSearch = { hops: [], refusals: [], skipped: [], prohibited: [], failures: [] };
 
 async function findWay(route: SmtpRoute, question: Question): Promise<Way> {
   const { settings, options } = question;
@@ -102,11 +107,17 @@ async function findWay(route: SmtpRoute, question: Question): Promise<Way> {
     dns: options.dns,
     policy: source === 'mx' ? options.policy : options.routePolicy,
     skips: (address) => settings.skipHosts.some((network) => network.contains(address)),
+    prohibits: (address) => settings.prohibitedHosts?.some((network) => network.contains(address)) === true,
     random: options.random,
     maxHosts: options.maxHosts,
     maxAddressesPerHost: isLone ? ADDRESSES_OF_LONE_HOST : ADDRESSES_OF_HOST,
     families,
   });
+  // Hosts that the operator names are the operator's to mend: of those, prohibited addresses are left out.
+  if (source === 'mx' && search.prohibited.length > 0) {
+    const text = `${question.domain} leads where mail is never sent: ${few(search.prohibited)}`;
+    return { candidates: [], search: NOTHING, none: permanent(550, '5.4.4', text) };
+  }
   if (!found.isImplicit || !isEmpty(search) || families.length < BOTH_FAMILIES.length)
     return { candidates, search };
   return { candidates: [], search: NOTHING, none: await withoutAnyHost(question, source) };
@@ -153,8 +164,8 @@ async function withoutAnyHost(question: Question, source: Hop['source']): Promis
   }
 }
 
-function isEmpty({ hops, refusals, skipped, failures }: AddressSearch): boolean {
-  return hops.length + refusals.length + skipped.length + failures.length === 0;
+function isEmpty({ hops, refusals, skipped, prohibited, failures }: AddressSearch): boolean {
+  return hops.length + refusals.length + skipped.length + prohibited.length + failures.length === 0;
 }
 
 function outcomeOf(
@@ -181,6 +192,9 @@ function outcomeOf(
     const text = `${domain} has no address that mail may go to: ${few(refusals)}`;
     return { kind: 'transient', reply: ownReply(451, '4.7.1', text) };
   }
+  const prohibited = ways.flatMap((way) => way.search.prohibited);
+  if (prohibited.length > 0)
+    return noRoute(`every host of the routes of ${domain} is prohibited: ${few(prohibited)}`);
   if (skipped.length > 0)
     return noRoute(`every address of ${domain} is skipped by configuration: ${few(skipped)}`);
   const transient = nones.find((none) => none.kind === 'transient');

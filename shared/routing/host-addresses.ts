@@ -17,6 +17,8 @@ export interface AddressSearch {
   readonly refusals: readonly string[];
   /** Addresses that Skip_Hosts names. */
   readonly skipped: readonly string[];
+  /** `host [address]`: those that Prohibited_Hosts names. */
+  readonly prohibited: readonly string[];
   /** `host: ECODE`: hosts that may have more addresses, since DNS did not answer. */
   readonly failures: readonly string[];
 }
@@ -25,6 +27,7 @@ export interface AddressSearchOptions {
   readonly dns: DnsPort;
   readonly policy: AddressPolicy;
   readonly skips: (address: string) => boolean;
+  readonly prohibits: (address: string) => boolean;
   readonly random: () => number;
   /** Hosts with usable addresses, at most. */
   readonly maxHosts: number;
@@ -44,6 +47,7 @@ export async function findAddresses(
   const hops: Hop[] = [];
   const refusals: string[] = [];
   const skipped: string[] = [];
+  const prohibited: string[] = [];
   const failures: string[] = [];
   let hostsFound = 0;
 
@@ -51,6 +55,10 @@ export async function findAddresses(
     if (failed !== undefined) failures.push(`${candidate.host}: ${failed}`);
     const usable = byFamily.map((addresses) =>
       addresses.filter((address) => {
+        if (options.prohibits(address)) {
+          prohibited.push(`${candidate.host} [${address}]`);
+          return false;
+        }
         const refusal = options.policy(address);
         if (refusal !== undefined) refusals.push(`${candidate.host} [${address}] ${refusal}`);
         const skips = options.skips(address);
@@ -69,7 +77,7 @@ export async function findAddresses(
     for (const answer of answers) if (hostsFound < options.maxHosts) take(answer);
     if (hostsFound === options.maxHosts) break;
   }
-  return { hops, refusals, skipped, failures };
+  return { hops, refusals, skipped, prohibited, failures };
 }
 
 export function isAt(hop: Hop, address: string, port: number): boolean {

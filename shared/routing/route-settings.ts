@@ -11,9 +11,24 @@ export function routeSettings(
   settings: DeliverySettings,
   certificates: ReadonlyMap<string, string>,
 ): RouteSettings {
-  const { routes, remoteSmtpPort: port, skipHosts, tls: mode, tlsVerify, tlsCa } = settings;
+  const { routes, remoteSmtpPort: port, skipHosts, prohibitedHosts, tls: mode, tlsVerify, tlsCa } = settings;
+  const { tlsVersions: versions, tlsCiphers: ciphers, tlsFallsBack: fallsBack } = settings;
   const ca = tlsCa === undefined ? undefined : certificates.get(tlsCa);
   if (tlsCa !== undefined && ca === undefined) throw new Error(`${tlsCa} was not read`);
   const verify = mode === 'required' && (tlsVerify === 'host' || tlsVerify === 'ca');
-  return { routes, port, skipHosts, tls: { mode, verify, ...(ca === undefined ? {} : { ca }) } };
+  return {
+    routes,
+    port,
+    skipHosts,
+    prohibitedHosts,
+    tls: {
+      mode,
+      verify,
+      ...(ca === undefined ? {} : { ca }),
+      ...(versions === undefined ? {} : { versions }),
+      ...(ciphers === undefined ? {} : { ciphers }),
+      ...(fallsBack ? {} : { fallsBack }),
+    },
+    ...(settings.ehloHostname === undefined ? {} : { ownName: settings.ehloHostname }),
+  };
 }

@@ -24,12 +24,15 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
 };
 
 /** Of everything that a target needs, what does not come from its route. */
-export type Opening = Pick<SmtpTarget, 'ehloName' | 'timeouts' | 'eightBit'>;
+export type Opening = Pick<SmtpTarget, 'ehloName' | 'timeouts' | 'eightBit' | 'localAddress' | 'transcode'>;
 
 export interface SessionTerms {
   readonly opening: Opening;
   /** Infinity: as many as there are. */
   readonly deliveriesPerSession: number;
+  /** RCPT commands; infinity as well. */
+  readonly recipientsPerSession: number;
+  readonly recipientsPerTransaction: number;
 }
 
 /** `ehloName` is said where the configuration names nothing nearer. */
@@ -39,8 +42,12 @@ export function sessionTerms(settings: DeliverySettings, ehloName: string): Sess
       ehloName: settings.ehloHostname ?? ehloName,
       timeouts: smtpTimeouts(settings),
       eightBit: settings.eightBitMail,
+      ...(settings.bindAddress === undefined ? {} : { localAddress: settings.bindAddress }),
+      ...(settings.transcode === undefined ? {} : { transcode: settings.transcode }),
     },
     deliveriesPerSession: unlessZero(settings.maxDeliveriesPerConnection),
+    recipientsPerSession: unlessZero(settings.maxRecipientsPerConnection),
+    recipientsPerTransaction: settings.maxRecipientsPerBatch,
   };
 }
 

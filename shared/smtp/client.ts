@@ -4,6 +4,7 @@
 import type { Envelope } from '../message/envelope.ts';
 import type { PeerExtensions } from './ehlo.ts';
 import type { Reply } from './reply.ts';
+import type { Transcode } from './transcode.ts';
 
 /** Where in the dialogue an outcome was decided. `final` is the reply to the final dot. */
 export type Stage =
@@ -17,10 +18,11 @@ export type Stage =
   | 'content'
   | 'final';
 
+/** `readAs` is the reply that the operator reads in place of it, and that decided. */
 export type RecipientOutcome =
   | { readonly kind: 'delivered'; readonly stage: Stage; readonly reply: Reply }
-  | { readonly kind: 'transient'; readonly stage: Stage; readonly reply: Reply }
-  | { readonly kind: 'permanent'; readonly stage: Stage; readonly reply: Reply }
+  | { readonly kind: 'transient'; readonly stage: Stage; readonly reply: Reply; readonly readAs?: Reply }
+  | { readonly kind: 'permanent'; readonly stage: Stage; readonly reply: Reply; readonly readAs?: Reply }
   /** The content was sent whole and no reply came: the peer may have it (RFC 1047). */
   | { readonly kind: 'uncertain'; readonly stage: Stage; readonly reply: Reply };
 
@@ -66,6 +68,8 @@ export interface SmtpTarget {
    * breaks DKIM signatures. `refuse` when absent.
    */
   readonly eightBit?: 'refuse' | 'convert';
+  /** How the replies of transactions are read. As they come when absent. */
+  readonly transcode?: Transcode;
   readonly tls: TlsDemand;
   readonly timeouts: SmtpTimeouts;
 }
@@ -74,11 +78,25 @@ export interface SmtpTarget {
 export interface TlsDemand {
   /** `ifavailable` falls back to clear when a handshake fails; `required` never does. */
   readonly mode: 'no' | 'ifavailable' | 'required';
+  /** With `ifavailable`: whether mail goes in clear after a handshake that failed. It does when absent. */
+  readonly fallsBack?: boolean;
   /** With `required`: the certificate must be trusted and good for the host's name. */
   readonly verify: boolean;
   /** PEM; the platform's own authorities when absent. */
   readonly ca?: string;
+  /** Those of Node.js when absent. */
+  readonly versions?: TlsVersions;
+  /** Up to TLS 1.2, as OpenSSL lists them; those of Node.js when absent. */
+  readonly ciphers?: string;
 }
+
+/** As Node.js names them. */
+export interface TlsVersions {
+  readonly least: TlsVersion;
+  readonly most: TlsVersion;
+}
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 export interface TlsFacts {
   readonly protocol: string;

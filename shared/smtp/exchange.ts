@@ -16,6 +16,7 @@ import type { RecipientOutcome, Stage } from './client.ts';
 import type { Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
 import { type StageReply, settleTransaction } from './settle-transaction.ts';
+import type { ReadAs } from './transcode.ts';
 
 /** What a reply of a transaction is for. */
 export type TransactionStage = Extract<Stage, 'mail' | 'rcpt' | 'data' | 'content' | 'final'> | 'lone dot';
@@ -56,7 +57,7 @@ export interface Exchange {
   outcomes(silence: (stage: Stage) => Reply): RecipientOutcome[];
 }
 
-export function createExchange(recipients: number, isPipelined: boolean): Exchange {
+export function createExchange(recipients: number, isPipelined: boolean, readAs?: ReadAs): Exchange {
   const replies: StageReply[] = [];
   let awaited: TransactionStage = 'mail';
   let rcptReplies = 0;
@@ -180,7 +181,8 @@ export function createExchange(recipients: number, isPipelined: boolean): Exchan
       awaited = 'final';
     },
     outcomes(silence) {
-      return settleTransaction(recipients, { replies, finalDotSent, silence, isPipelined, isOutOfStep });
+      const record = { replies, finalDotSent, silence, isPipelined, isOutOfStep };
+      return settleTransaction(recipients, readAs === undefined ? record : { ...record, readAs });
     },
   };
 }

@@ -9,6 +9,7 @@ import { DATA, mailCommand, rcptCommand } from './commands.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import type { TransactionPlan } from './plan-transaction.ts';
 import { ownReply, type Reply } from './reply.ts';
+import type { ReadAs } from './transcode.ts';
 
 export interface Job {
   readonly content: SmtpContent;
@@ -41,15 +42,16 @@ export interface JobOptions {
   readonly plan: TransactionPlan;
   readonly keywords: ReadonlySet<string>;
   readonly isPipelined: boolean;
+  readonly readAs: ReadAs | undefined;
   /** Called once. */
   readonly done: (result: TransactionResult) => void;
 }
 
 export function createJob(options: JobOptions): Job {
-  const { envelope, plan, keywords, isPipelined, done } = options;
+  const { envelope, plan, keywords, isPipelined, readAs, done } = options;
   const outcomes: (RecipientOutcome | undefined)[] = [...plan.decided];
   let spoken = plan.spoken;
-  let exchange = createExchange(spoken.length, isPipelined);
+  let exchange = createExchange(spoken.length, isPipelined, readAs);
   let isRecorded = false;
 
   function rcpt(index: number): string {
@@ -85,7 +87,7 @@ export function createJob(options: JobOptions): Job {
       return true;
     },
     sayAgain() {
-      exchange = createExchange(spoken.length, isPipelined);
+      exchange = createExchange(spoken.length, isPipelined, readAs);
       job.isOverlapped = false;
     },
     settle: () => done(settled(outcomes)),

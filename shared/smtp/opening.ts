@@ -202,16 +202,27 @@ function secure(wire: Wire, { host, address, source, tls }: SmtpTarget, ms: numb
       );
     };
     const timer = setTimeout(() => failWith(undefined), ms);
-    const secured: TLSSocket = connectTls({
-      socket,
-      host: address,
-      ...(isIP(host) === 0 ? { servername: host } : {}),
-      // A relay of the operator's own may have an old certificate without DNS names.
-      ...(source === 'mx' && isIP(host) === 0 ? { checkServerIdentity: checkDnsIdentity } : {}),
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-      // Whether the certificate is good is told by `authorized`, and judged where it is demanded.
-      rejectUnauthorized: false,
-    });
+    let secured: TLSSocket;
+    try {
+      secured = connectTls({
+        socket,
+        host: address,
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        // A relay of the operator's own may have an old certificate without DNS names.
+        ...(source === 'mx' && isIP(host) === 0 ? { checkServerIdentity: checkDnsIdentity } : {}),
+        ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+        ...(tls.versions === undefined
+          ? {}
+          : { minVersion: tls.versions.least, maxVersion: tls.versions.most }),
+        ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
+        // Whether the certificate is good is told by `authorized`, and judged where it is demanded.
+        rejectUnauthorized: false,
+      });
+    } catch (error) {
+      // Node throws for ciphers or versions that OpenSSL does not have.
+      failWith(error);
+      return;
+    }
     socket.once('close', failWith);
     secured.on('error', failWith);
     secured.once('close', () => failWith(undefined));

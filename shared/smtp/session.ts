@@ -32,6 +32,7 @@ import { planTransaction } from './plan-transaction.ts';
 import { formatReply, ownReply, type Reply } from './reply.ts';
 import type { WireReply } from './reply-reader.ts';
 import { sendContent } from './send-content.ts';
+import { transcoder } from './transcode.ts';
 import { createTurns } from './turns.ts';
 import type { Wire, WireEnd } from './wire.ts';
 
@@ -68,6 +69,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       target.tls.mode === 'ifavailable' &&
       keywords.has('STARTTLS'),
   };
+  const readAs = target.transcode === undefined ? undefined : transcoder(target.transcode);
   const conduct = createConduct(isPipelined, facts.note);
   const turns = createTurns(mayOverlap);
 
@@ -113,7 +115,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
         resolve(result);
         turns.giveBack();
       };
-      waiting.push(createJob({ envelope, content, plan, keywords, isPipelined, done }));
+      waiting.push(createJob({ envelope, content, plan, keywords, isPipelined, readAs, done }));
       advance();
     });
   }

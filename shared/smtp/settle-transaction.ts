@@ -4,6 +4,7 @@
 import { classify, classifySilence, isTooManyRecipients, letsGoOn } from './classify.ts';
 import type { RecipientOutcome, Stage } from './client.ts';
 import type { Reply } from './reply.ts';
+import type { ReadAs } from './transcode.ts';
 
 export interface StageReply {
   readonly stage: Stage;
@@ -26,6 +27,8 @@ export interface TransactionRecord {
   readonly isPipelined?: boolean;
   /** The peer's replies do not fit the commands: none of them is believed to be final. */
   readonly isOutOfStep?: boolean;
+  /** An operator's other reading of replies. */
+  readonly readAs?: ReadAs;
 }
 
 /** One outcome per recipient, in the order in which they were named. */
@@ -45,11 +48,11 @@ export function settleTransaction(recipients: number, record: TransactionRecord)
 function unnamedOrUnanswered(record: TransactionRecord, said: readonly StageReply[]): RecipientOutcome {
   const last = said.at(-1);
   const tooMany = record.isPipelined !== true && last !== undefined && isTooManyRecipients(last.reply);
-  return tooMany ? classify('rcpt', last.reply) : unanswered(record, 'rcpt');
+  return tooMany ? classifyAs(record, 'rcpt', last.reply) : unanswered(record, 'rcpt');
 }
 
 function judged(record: TransactionRecord, stage: Stage, reply: Reply): RecipientOutcome {
-  const outcome = classify(stage, reply);
+  const outcome = classifyAs(record, stage, reply);
   if (outcome.kind !== 'permanent') return outcome;
   const isLost = record.isPipelined === true && (reply.code === 500 || reply.code === 502);
   return record.isOutOfStep === true || isLost ? { ...outcome, kind: 'transient' } : outcome;
@@ -67,7 +70,15 @@ function contentVerdict(record: TransactionRecord): RecipientOutcome {
   const said = record.replies.find((reply) => reply.stage === 'content' || reply.stage === 'final');
   if (said === undefined) return unanswered(record, record.finalDotSent ? 'final' : 'content');
   if (said.stage === 'final' && !said.intelligible) return classifySilence('final', said.reply);
-  return classify(said.stage, said.reply);
+  return classifyAs(record, said.stage, said.reply);
+}
+
+/** The outcome that the reply has as the operator reads it, in the words of the peer. */
+function classifyAs(record: TransactionRecord, stage: Stage, reply: Reply): RecipientOutcome {
+  const readAs = record.readAs?.(reply);
+  if (readAs === undefined) return classify(stage, reply);
+  const { kind } = classify(stage, readAs);
+  return { kind: kind === 'permanent' ? kind : 'transient', stage, reply, readAs };
 }
 
 /** A peer that said 421 gave its reason for all that stays unanswered (RFC 5321 §3.8). */

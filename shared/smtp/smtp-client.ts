@@ -1,7 +1,8 @@
 // Opens SMTP sessions over TCP and TLS: the adapter of the client port. Never throws or rejects.
 //
 // TLS: `ifavailable` takes what is offered and proves nothing; when the handshake fails, or hangs, the host is called
-// again in clear, and once that works it is remembered and called in clear from then on. `required` demands
+// again in clear, unless it may not fall back, and once that works it is remembered and called in clear from then on.
+// `required` demands
 // encryption, and with `verify` a certificate that is trusted and good for the host's name; it never goes in clear,
 // whatever is remembered.
 
@@ -42,11 +43,12 @@ export function createSmtpClient(options: SmtpClientOptions): SmtpClient {
 
   return {
     async open(target) {
-      const { mode } = target.tls;
+      const { mode, fallsBack = true } = target.tls;
+      const mayFallBack = mode === 'ifavailable' && fallsBack;
       const traits = await memory.recall(target.host, target.port);
-      const isKnownToFail = mode === 'ifavailable' && traits.has('tls-fails');
+      const isKnownToFail = mayFallBack && traits.has('tls-fails');
       const first = await openOnce(target, isKnownToFail ? 'no' : mode, permits, dial);
-      if (mode !== 'ifavailable' || first.kind === 'opened' || !first.handshakeFailed) {
+      if (!mayFallBack || first.kind === 'opened' || !first.handshakeFailed) {
         return outcomeOf(target, first, traits, isKnownToFail ? 'validation-failure' : first.tlsResult);
       }
       const second = await openOnce(target, 'no', permits, dial);

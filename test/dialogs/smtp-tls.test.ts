@@ -325,3 +325,44 @@ test('a host is called by its name in the handshake, and an address literal by n
   server.close();
   assert.deepEqual(named, ['mx.example.net', false]);
 });
+
+test('a host whose handshake fails is not called in clear where that is forbidden, whatever is remembered', async () => {
+  await using peer = await startScriptedPeer(FAILED_HANDSHAKE, FAILED_HANDSHAKE);
+  const memory = createPeerMemory({ nowMs: () => 0 });
+  const client = createSmtpClient({ memory });
+  for (const known of [false, true]) {
+    if (known) await memory.note('mx.example.net', peer.port, 'tls-fails');
+    const outcome = await client.open(target(peer.port, { tls: { ...TLS.ifavailable, fallsBack: false } }));
+    assert.ok(outcome.kind === 'failed');
+    assert.match(formatReply(outcome.reply), /^421 4\.7\.5 the TLS handshake failed/);
+  }
+  assert.equal(peer.clients.length, 2);
+});
+
+test('versions and ciphers of TLS are those that the operator names', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 Go on
+    starttls
+    ${EHLO_AGAIN}
+    ${QUIT}
+  `);
+  const versions = { least: 'TLSv1.2', most: 'TLSv1.2' } as const;
+  const ciphers = 'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256';
+  const session = await open(peer, { tls: { ...TLS.required, versions, ciphers } });
+  assert.equal(session.tls?.protocol, 'TLSv1.2');
+  assert.match(session.tls?.cipher ?? '', /^TLS_ECDHE_(RSA|ECDSA)_WITH_AES_128_GCM_SHA256$/);
+  await session.quit();
+  await peer.played();
+});
+
+test('ciphers that OpenSSL does not have fail the handshake, and nothing is thrown', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 Go on
+  `);
+  const reply = await openFailing(peer, { tls: { ...TLS.required, ciphers: 'NONSENSE' } });
+  assert.match(reply, /^starttls: 421 4\.7\.5 the TLS handshake failed/);
+});

@@ -345,3 +345,32 @@ test('a reply that comes together with the one before it answers nothing that wa
     assert.equal(session.usable, false);
   }
 });
+
+test('a reply is read as the operator says, and stays in the words of the peer', async () => {
+  await using peer = await startScriptedPeer(`
+    ${greeted()}
+    C: MAIL FROM:<alice@example.com>
+    S: 250 Ok
+    C: RCPT TO:<bob@example.net>
+    S: 450 4.2.1 Mailbox of bob is gone
+    C: RCPT TO:<carol@example.net>
+    S: 450 4.2.2 Mailbox full
+    ${RESET_AND_QUIT}
+  `);
+  const transcode = { pattern: '^450 4\\.2\\.1 .* gone', replacement: '550 5.1.1 $0' };
+  const session = await open(peer, { transcode });
+  const result = await session.transact(letter('bob@example.net', 'carol@example.net'), HELLO);
+  await session.quit();
+  assert.deepEqual(result, {
+    kind: 'settled',
+    outcomes: [
+      {
+        kind: 'permanent',
+        stage: 'rcpt',
+        reply: { code: 450, enhanced: '4.2.1', text: 'Mailbox of bob is gone' },
+        readAs: { code: 550, enhanced: '5.1.1', text: '450 4.2.1 Mailbox of bob is gone' },
+      },
+      { kind: 'transient', stage: 'rcpt', reply: { code: 450, enhanced: '4.2.2', text: 'Mailbox full' } },
+    ],
+  });
+});

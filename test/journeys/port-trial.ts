@@ -172,6 +172,8 @@ export function createTrial(
       sessionTermsFor: () => ({
         opening: { ehloName: 'out.test.example', timeouts: SMTP_TIMEOUTS },
         deliveriesPerSession: 100,
+        recipientsPerSession: Infinity,
+        recipientsPerTransaction: 50,
       }),
       sessionsFor: () => 5,
       tlsResults: createTlsResults(),

@@ -42,7 +42,7 @@ import type { LedgerItem, MessageKey } from '../../shared/queue/delivery.ts';
 import type { Clock, Random } from '../../shared/queue/ports.ts';
 import type { ReleaseSummary } from '../../shared/queue/release.ts';
 import { DEFAULT_TEMPO, type Tempo, withRetrySettings } from '../../shared/queue/tempo.ts';
-import type { TermsFor } from '../../shared/queue/terms.ts';
+import { handlingOf, type TermsFor } from '../../shared/queue/terms.ts';
 import type { LogRecord, Notice } from '../../shared/records/records.ts';
 import { type ReportSettings, reportSettings } from '../../shared/report/settings.ts';
 import type { Router } from '../../shared/routing/router.ts';
@@ -186,6 +186,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   };
   const settingsFor = settingsByDomain(options.configuration ?? EMPTY_CONFIGURATION);
   const termsFor: TermsFor = (domain) => ({
+    ...handlingOf(settingsFor(domain)),
     tempo: withRetrySettings(tempo, settingsFor(domain)),
     reports: { ...reportSettings(settingsFor(domain), TRACE_HOST), ...options.reports },
   });

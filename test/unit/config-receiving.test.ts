@@ -24,21 +24,25 @@ Domain other.test { TLS = "ifavailable" Remote_SMTP_Port = 26 Skip_Hosts = "192.
   );
 });
 
-test('mail of a binding does not leave in clear or for another place than told, since bindings have no part', () => {
+test('mail of a binding that carries none yet does not leave in clear or for another place than told', () => {
   const { faults } = check(`Binding b {
   TLS = "required"
   Domain bank.test { TLS = "required" }
   Domain other.test { TLS = "ifavailable" }
 }
-Binding c { Routes = "smtp://__mx__?port=587" }`);
+Binding c { Routes = "smtp://__mx__?port=587" }
+Binding d { Gateway = "relay.test" }`);
   const tls =
-    'TLS cannot be required of one binding yet, and its mail would leave in clear; ' +
-    'write TLS = "required" in a Domain stanza, or at the top of a file for all mail';
+    'TLS cannot be required of this binding yet, and its mail would leave in clear; ' +
+    'write TLS = "required" in a Domain stanza, in the Binding "default", or at the top of a file';
+  const routes =
+    'this binding has no routes of its own yet, and its mail would go to the MX hosts of its domain instead; ' +
+    'write the routes in a Domain stanza, in the Binding "default", or at the top of a file';
   assert.deepEqual(faults, [
     `x.conf:2:3: ${tls}`,
     `x.conf:3:22: ${tls}`,
-    'x.conf:6:13: a binding has no routes of its own yet, and its mail would go to the MX hosts of its domain instead; ' +
-      'write the routes in a Domain stanza, or at the top of a file',
+    `x.conf:6:13: ${routes}`,
+    `x.conf:7:13: ${routes}`,
   ]);
 });
 
@@ -64,23 +68,70 @@ Domain "/d/" { TLS_Verify = "host" }`).faults,
   );
 });
 
-test('what holds for all domains alike is warned of where it stands for one', () => {
+test('options take effect for a domain, in the binding that carries all mail, and in its group', () => {
   assert.deepEqual(
     check(`Max_Outbound_Connections = 3
 Domain a.test { Max_Outbound_Connections = 2  EHLO_Hostname = a.example.com  Body_Timeout = 9 }
-Binding b { Connect_Timeout = 5  Domain c.test { Remote_SMTP_Port = 26  TLS = no } }`),
+Domain "/b/" { Retry_Interval = 5  Generate_Bounces = false  Gateway = "relay.test" }
+Binding_Group g {
+  Connect_Timeout = 5
+  Binding default { TLS = "required"  Domain c.test { Remote_SMTP_Port = 26  TLS_Verify = "host" } }
+}`),
+    { faults: [], warnings: [] },
+  );
+});
+
+test('what other bindings say is warned of', () => {
+  const none = 'has no effect here yet: all mail goes by the Binding "default"';
+  assert.deepEqual(
+    check(`Binding b { Connect_Timeout = 5  Domain c.test { Remote_SMTP_Port = 26  TLS = no } }
+Binding_Group g { Max_Retries = 3  Binding c { EHLO_Hostname = c.test } }`).warnings.toSorted(),
+    [
+      `x.conf:1:13: Connect_Timeout ${none}`,
+      `x.conf:1:50: Remote_SMTP_Port ${none}`,
+      `x.conf:1:73: TLS ${none}`,
+      `x.conf:2:19: Max_Retries ${none}`,
+      `x.conf:2:48: EHLO_Hostname ${none}`,
+    ],
+  );
+});
+
+test('certificates are checked in the binding that carries all mail only where it asks for TLS', () => {
+  assert.equal(check('Binding default { TLS_Verify = "host" }').faults.length, 1);
+  assert.deepEqual(check('TLS = "required" Binding default { TLS_Verify = "host" }').faults, []);
+  assert.equal(
+    check('TLS = "required" TLS_Verify = "host" Binding default { TLS = "ifavailable" }').faults.length,
+    1,
+  );
+});
+
+test('mail that fails by configuration is told of loudly', () => {
+  assert.deepEqual(
+    check(`Domain a.test { Blackhole = "internal" }
+Domain b.test { Blackhole = "true"  Generate_Bounces = false }
+Domain c.test { Blackhole = "false" }`),
     {
       faults: [],
       warnings: [
-        'x.conf:2:17: Max_Outbound_Connections has an effect only at the top of a file yet',
-        'x.conf:2:47: EHLO_Hostname has an effect only at the top of a file yet',
-        'x.conf:2:78: Body_Timeout has an effect only at the top of a file yet',
-        'x.conf:3:13: Connect_Timeout has no effect in a Binding yet',
-        'x.conf:3:50: Remote_SMTP_Port has no effect in a Binding yet',
-        'x.conf:3:73: TLS has no effect in a Binding yet',
+        'x.conf:1:17: Blackhole: all mail that this holds for fails without an attempt; its senders get a bounce',
+        'x.conf:2:17: Blackhole: all mail that this holds for fails without an attempt; and nobody is told',
       ],
     },
   );
+});
+
+test('a reply is read as a reply of 4xx or 5xx, and only where both halves are written', () => {
+  const fault =
+    'a reply is read as another one of 4xx or 5xx, and this is none; begin it with a code, like "450 4.2.0 $0"';
+  const pair = (replacement: string) =>
+    check(`Response_Transcode_Pattern = "gone"\nResponse_Transcode_Replace = "${replacement}"`);
+  for (const fine of ['450 4.2.0 $0', '554', '$1 $0', '5$1 gone'])
+    assert.deepEqual(pair(fine), { faults: [], warnings: [] });
+  for (const wrong of ['250 Ok', 'gone', '4500 x'])
+    assert.deepEqual(pair(wrong).faults, [`x.conf:2:1: ${fault}`], wrong);
+  assert.deepEqual(check('Domain a.test { Response_Transcode_Pattern = "x" }').warnings, [
+    'x.conf:1:17: replies are read as they come: Response_Transcode_Replace is missing',
+  ]);
 });
 
 test('stanzas of the sending side load as they are', () => {

@@ -37,10 +37,22 @@ test('with Max_Retries = 2 the third deferral ends the message', () => {
     maxRetryIntervalSeconds: 600,
     maxRetries: 2,
     messageExpirationSeconds: 3_600,
+    neverRetry: false,
   });
   assert.equal(nextDueMs(1, NOW + DAY, NOW, MIDDLE, tempo), NOW + 60_000);
   assert.equal(nextDueMs(2, NOW + DAY, NOW, MIDDLE, tempo), NOW + 120_000);
   assert.equal(nextDueMs(3, NOW + DAY, NOW, MIDDLE, tempo), undefined);
+});
+
+test('with Never_Retry the first deferral ends the message, whatever Max_Retries says', () => {
+  const tempo = withRetrySettings(DEFAULT_TEMPO, {
+    retryIntervalSeconds: 60,
+    maxRetryIntervalSeconds: 600,
+    maxRetries: 2,
+    messageExpirationSeconds: 3_600,
+    neverRetry: true,
+  });
+  assert.equal(nextDueMs(1, NOW + DAY, NOW, MIDDLE, tempo), undefined);
 });
 
 test('a message that nobody has attempted yet is due now and expires after five days', () => {

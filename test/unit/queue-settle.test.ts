@@ -204,3 +204,10 @@ test('where a waiting delivery waits', () => {
     assert.equal(chosen, parking, `${waitSeconds} s at ${inFlight} in flight`);
   }
 });
+
+test('recipients who were not named in an attempt are due at once, and no attempt counts for them', () => {
+  const { item, ended, deferred } = settled(leased({ recipients: twoRecipients, attempts: 2 }), [delivered]);
+  assert.deepEqual([ended, deferred], [[0], []]);
+  assert.equal(item.delivery.state, 'open');
+  assert.deepEqual([item.delivery.attempts, item.delivery.dueAtMs], [2, NOW]);
+});
