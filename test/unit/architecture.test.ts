@@ -89,7 +89,9 @@ function sources(folder: string): readonly string[] {
 
 function importsOf(file: string): readonly string[] {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].flatMap((match) => match[1] ?? []);
+  return [...text.matchAll(/(?:\bfrom '([^'\n]+)';|^import '([^'\n]+)';)$|import\('([^']+)'\)/gm)].flatMap(
+    (match) => match[1] ?? match[2] ?? match[3] ?? [],
+  );
 }
 
 function targetOf(file: string, specifier: string): string | undefined {
