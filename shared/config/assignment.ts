@@ -65,8 +65,7 @@ function valueFault(
   assignment: Assignment,
   { culprit, reason, mend }: Reading<unknown> & { ok: false },
 ): Fault {
-  if (option.secret)
-    return { place: withoutValue(assignment), message: `${option.name} takes ${takesOf(option)}` };
+  if (option.secret) return { place: assignment.place, message: `${option.name} takes ${takesOf(option)}` };
   const written = culprit.kind === 'list' ? 'a list' : shown(culprit.text);
   const message =
     reason === undefined
@@ -94,11 +93,6 @@ function numberMeant(option: Option<unknown>, text: string): string | undefined 
   if (oneMs === undefined || unitMs === undefined) return undefined;
   const meant = (Number(match?.[1]) * oneMs) / unitMs;
   return Number.isInteger(meant) ? `write ${meant}` : undefined;
-}
-
-// Faults reach terminals and logs, where a password does not belong.
-function withoutValue({ place, name }: Assignment): Place {
-  return { ...place, column: 1, lengthChars: name.length, excerpt: `${name} = …` };
 }
 
 function optionNames(): readonly string[] {

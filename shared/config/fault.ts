@@ -11,7 +11,7 @@ export interface Place {
   readonly column: number;
   /** At least 1. */
   readonly lengthChars: number;
-  /** The whole line, without its line ending. */
+  /** The whole line, without its line ending, and with stars for secrets. */
   readonly excerpt: string;
 }
 
@@ -61,7 +61,7 @@ export function shown(text: string): string {
 }
 
 /** Without control characters, and without those that turn the direction of writing or cannot be seen. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return text
     .replaceAll(/\p{Cc}/gu, pictureOf)
     .replaceAll(/[\u2028\u2029]|\p{Cf}/gu, '▯')

@@ -5,6 +5,7 @@
 // nobody sees, octets that are not UTF-8. A file with a NUL is no text, and is read no further. Never throws.
 
 import type { Fault, Place } from './fault.ts';
+import { starred } from './secrets.ts';
 
 export interface SourceFile {
   /** As it is to be named in faults. */
@@ -35,7 +36,9 @@ const CONTROL = /(?!\s)\p{Cc}/u;
 
 export function lex(file: SourceFile): Lexed {
   const text = file.text.startsWith('\uFEFF') ? file.text.slice(1) : file.text;
-  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  const lines = starred(text)
+    .split('\n')
+    .map((line) => line.replace(/\r$/, ''));
   const starts = lineStarts(text);
   const tokens: Token[] = [];
   const faults: Fault[] = [];

@@ -5,6 +5,7 @@
 
 import { type Fault, type Place, shown } from './fault.ts';
 import { lex, type SourceFile, type Token } from './lexer.ts';
+import { looksSecret } from './secrets.ts';
 
 export interface Scalar {
   readonly kind: 'scalar';
@@ -158,7 +159,8 @@ function parseEntry(cursor: Cursor): Assignment | Include | StanzaHead | undefin
     if (INCLUDE_WORDS.includes(keyword.text.toLowerCase()))
       return { kind: 'include', path: scalar(cursor.take()) };
   }
-  cursor.fault(keyword, `${shown(keyword.text)} is followed by ${describe(next)}`, mendOf(keyword));
+  const followed = looksSecret(keyword.text) && isText(next) ? 'a value' : describe(next);
+  cursor.fault(keyword, `${shown(keyword.text)} is followed by ${followed}`, mendOf(keyword));
   return undefined;
 }
 

@@ -157,7 +157,7 @@ test('a fault in a password does not show the password', () => {
   const result = loadConfiguration([{ path: 'x.conf', text: '  HTTP_Basic_Auth = "hunter2"' }]);
   assert.ok(!result.ok);
   assert.deepEqual(result.faults.map(formatFault), [
-    'x.conf:1:1: HTTP_Basic_Auth takes "user:password"\n    HTTP_Basic_Auth = …\n    ^^^^^^^^^^^^^^^',
+    'x.conf:1:3: HTTP_Basic_Auth takes "user:password"\n      HTTP_Basic_Auth = *********\n      ^^^^^^^^^^^^^^^',
   ]);
 });
 

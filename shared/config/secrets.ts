@@ -1,0 +1,19 @@
+// Faults show the line that they are in, and lines hold passwords: what stands where a secret stands is starred
+// before anything is shown. A name that only looks like that of a secret counts as well, since slips are shown too.
+
+const NAME = String.raw`[\w-]*(?:basic_?a|passw|secret)[\w-]*`;
+const VALUE = String.raw`"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|[\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb][^\n]*|[^\s{}()#;]+`;
+const SECRET = new RegExp(String.raw`\b(${NAME})((?:\s*=\s*|\s+)(?:\(\s*)?)(${VALUE})`, 'gi');
+
+/** Of the same length, line by line. */
+export function starred(text: string): string {
+  return text.replaceAll(
+    SECRET,
+    (_, name: string, between: string, value: string) =>
+      `${name}${between}${value.replaceAll(/[^\r\n]/g, '*')}`,
+  );
+}
+
+export function looksSecret(name: string): boolean {
+  return new RegExp(`^${NAME}$`, 'i').test(name);
+}
