@@ -75,6 +75,8 @@ export type NoticeCode =
   | 'request-faulty'
   /** A request cannot be signed, made, or filled with its content: a fault on this machine. */
   | 'cannot-send'
+  /** Content over 4 MiB could not be written to a file: its sender was told to come back. */
+  | 'content-not-kept'
   | 'withdrawal-unconfirmed'
   /** The MTA left before its 250 and the receiver had begun: it may deliver a second time. */
   | 'double-possible';

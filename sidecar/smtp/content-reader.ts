@@ -9,55 +9,78 @@ export interface ContentPush {
   readonly rest: Buffer | undefined;
 }
 
+/** What the octets before mean for the next one. Only a dot that begins a line, and a CR behind it, are held back. */
+type State = 'in-line' | 'after-cr' | 'line-start' | 'after-dot' | 'after-dot-cr';
+
 export class ContentReader {
-  // Octets that may begin a line with a dot, held back until it is known. The content begins at a line's start,
-  // as if a CRLF had come before, which belongs to the DATA command and not to the content.
-  #held: Buffer = CRLF;
-  #skipBytes = CRLF.length;
+  // The content begins at a line's start: the CRLF before it belongs to the DATA command.
+  #state: State = 'line-start';
 
   push(chunk: Buffer): ContentPush {
-    const data = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     const pieces: Buffer[] = [];
     let from = 0;
-    for (;;) {
-      const at = data.indexOf(CRLF_DOT, from);
-      if (at < 0) {
-        const heldFrom = data.length - heldBytes(data, from);
-        this.#take(data, from, heldFrom, pieces);
-        return this.#hold(data, heldFrom, pieces);
+    let at = 0;
+    while (at < chunk.length) {
+      switch (this.#state) {
+        case 'in-line': {
+          const dot = chunk.indexOf(CRLF_DOT, at);
+          if (dot < 0) {
+            this.#state = stateAtEnd(chunk, at);
+            at = chunk.length;
+            break;
+          }
+          pieces.push(chunk.subarray(from, dot + 2));
+          at = dot + 3;
+          from = at;
+          this.#state = 'after-dot';
+          break;
+        }
+        case 'after-cr':
+          this.#state = chunk[at] === LF ? 'line-start' : 'in-line';
+          if (chunk[at] === LF) at += 1;
+          break;
+        case 'line-start':
+          if (chunk[at] === DOT) {
+            if (at > from) pieces.push(chunk.subarray(from, at));
+            at += 1;
+            from = at;
+            this.#state = 'after-dot';
+          } else {
+            this.#state = 'in-line';
+          }
+          break;
+        case 'after-dot':
+          this.#state = chunk[at] === CR ? 'after-dot-cr' : 'in-line';
+          if (chunk[at] === CR) at += 1;
+          break;
+        case 'after-dot-cr':
+          if (chunk[at] === LF) return { pieces, rest: chunk.subarray(at + 1) };
+          // The dot was stuffing, and the CR behind it is content.
+          pieces.push(LONE_CR);
+          from = at;
+          this.#state = 'in-line';
+          if (chunk[at] === CR) {
+            this.#state = 'after-cr';
+            at += 1;
+          }
+          break;
       }
-      const next = data[at + 3];
-      if (next === undefined || (next === CR && data[at + 4] === undefined)) {
-        this.#take(data, from, at, pieces);
-        return this.#hold(data, at, pieces);
-      }
-      this.#take(data, from, at + 2, pieces);
-      if (next === CR && data[at + 4] === LF) return { pieces, rest: data.subarray(at + 5) };
-      from = at + 3;
     }
-  }
-
-  #hold(data: Buffer, from: number, pieces: readonly Buffer[]): ContentPush {
-    this.#held = Buffer.from(data.subarray(from));
+    const held = this.#state === 'after-dot-cr' ? 1 : 0;
+    if (chunk.length - held > from) pieces.push(chunk.subarray(from, chunk.length - held));
     return { pieces, rest: undefined };
-  }
-
-  #take(data: Buffer, from: number, to: number, pieces: Buffer[]): void {
-    const start = Math.min(from + this.#skipBytes, to);
-    this.#skipBytes -= start - from;
-    if (to > start) pieces.push(data.subarray(start, to));
   }
 }
 
 const CR = 0x0d;
 const LF = 0x0a;
-const CRLF = Buffer.from('\r\n');
+const DOT = 0x2e;
 const CRLF_DOT = Buffer.from('\r\n.');
+const LONE_CR = Buffer.from('\r');
 
-// How many octets at the end may be the beginning of CRLF and a dot.
-function heldBytes(data: Buffer, from: number): number {
-  const last = data.length - 1;
-  if (last < from) return 0;
-  if (data[last] === CR) return 1;
-  return last > from && data[last] === LF && data[last - 1] === CR ? 2 : 0;
+// Within a line from `from` on, without CRLF and a dot in it.
+function stateAtEnd(chunk: Buffer, from: number): State {
+  const last = chunk.length - 1;
+  if (chunk[last] === CR) return 'after-cr';
+  return last > from && chunk[last] === LF && chunk[last - 1] === CR ? 'line-start' : 'in-line';
 }

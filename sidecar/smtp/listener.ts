@@ -1,11 +1,15 @@
-// Accepts connections and keeps their sessions. Clients outside the loopback interface must stand in Relay_Hosts;
-// past the connection limit a client hears 421. Closing ends idle sessions and lets the others finish.
+// Accepts connections and keeps their sessions. Clients outside the loopback interface must stand in Relay_Hosts, or
+// be users; past the connection limit a client hears 421. Closing ends idle sessions and lets the others finish.
 
-import { createServer, type Server } from 'node:net';
-import { isLoopback } from '../../shared/config/networks.ts';
-import { formatReply, ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import { randomBytes } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import { isLoopback, type Network } from '../../shared/config/networks.ts';
+import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
-import { SmtpSession } from './session.ts';
+import { AuthGuard } from './auth-guard.ts';
+import type { Peer } from './dialogue.ts';
+import { replyLines } from './reply-lines.ts';
+import { LINGER_MS, SmtpSession } from './session.ts';
 import type { ListenerSettings } from './settings.ts';
 
 export interface ListenerOptions {
@@ -15,6 +19,8 @@ export interface ListenerOptions {
   readonly memory: MemoryBudget;
   /** What holds now; asked at each connection and each MAIL. */
   readonly settings: () => ListenerSettings;
+  /** What the next attempt waits after one wrong password; 500 by default. */
+  readonly failedAuthDelayMs?: number;
 }
 
 export interface SmtpListener {
@@ -26,17 +32,23 @@ export interface SmtpListener {
 
 /** Rejects with the system's error when the address cannot be bound. */
 export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener> {
+  const { memory, settings } = options;
+  const guard = new AuthGuard(options.failedAuthDelayMs);
   const sessions = new Set<SmtpSession>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const refusal = refuseConnection(socket, sessions.size, options.settings());
+  const series = randomBytes(4).toString('hex');
+  let connections = 0;
+  const server = createServer((socket) => {
+    const now = settings();
+    const peer = peerOf(socket, now.relayHosts);
+    const refusal = refuseConnection(peer, sessions.size, now);
     if (refusal !== undefined) {
-      socket.on('error', () => socket.destroy());
-      socket.end(`${formatReply(refusal)}\r\n`);
+      turnAway(socket, refusal);
       return;
     }
-    const session = new SmtpSession(socket, options);
-    sessions.add(session);
-    socket.on('close', () => sessions.delete(session));
+    connections += 1;
+    const name = `${series}-${connections}`;
+    const closed = (session: SmtpSession): void => void sessions.delete(session);
+    sessions.add(new SmtpSession(socket, { name, peer, memory, guard, settings, closed }));
   });
   await listening(server, options);
   const bound = server.address();
@@ -56,21 +68,39 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
   };
 }
 
-/** The reply that ends a connection at once; undefined lets it in. */
+interface Connection {
+  readonly remoteAddress?: string | undefined;
+  readonly localAddress?: string | undefined;
+}
+
+/** A connection to one of the machine's own addresses from that very address never left the machine. */
+export function peerOf(connection: Connection, relayHosts: readonly Network[]): Peer {
+  const address = connection.remoteAddress ?? '';
+  const local = (address !== '' && address === connection.localAddress) || isLoopback(address);
+  return { address, local, trusted: local || relayHosts.some((network) => network.contains(address)) };
+}
+
+/** The reply that ends a connection at once; undefined lets it in. Where there are users, anybody may be one. */
 export function refuseConnection(
-  connection: { readonly remoteAddress?: string | undefined; readonly localAddress?: string | undefined },
+  peer: Peer,
   openConnections: number,
-  settings: Pick<ListenerSettings, 'relayHosts' | 'maxConnections'>,
+  { maxConnections, users }: Pick<ListenerSettings, 'maxConnections' | 'users'>,
 ): Reply | undefined {
-  const from = connection.remoteAddress ?? '';
-  // A connection to one of the machine's own addresses from that very address never left the machine.
-  const own = isLoopback(from) || from === connection.localAddress;
-  if (!own && !settings.relayHosts.some((network) => network.contains(from))) {
-    return ownReply(421, '4.7.1', `${from} is not in Relay_Hosts`);
+  if (!peer.trusted && users === undefined) {
+    return ownReply(421, '4.7.1', `${peer.address} is not in Relay_Hosts`);
   }
-  return openConnections >= settings.maxConnections
+  return openConnections >= maxConnections
     ? ownReply(421, '4.3.2', `${openConnections} connections are open already; try again`)
     : undefined;
+}
+
+// Reads on, so that the client's end is seen and what it sent ahead does not undo the reply.
+function turnAway(socket: Socket, refusal: Reply): void {
+  const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => clearTimeout(cut));
+  socket.resume();
+  socket.end(replyLines(refusal));
 }
 
 function listening(server: Server, options: ListenerOptions): Promise<void> {

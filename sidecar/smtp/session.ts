@@ -1,352 +1,354 @@
-// One SMTP session of the listener (RFC 5321): reads commands and content from the socket, asks the `Reception`
-// and answers. The final dot's reply waits for its verdict; when the client is gone before that, the reception is
-// told through an abort signal. Content is held within the memory budget, and past it is read to its end and
-// answered 452. Pipelining (RFC 2920) follows from the input's order: nothing after a final dot is read before its
-// reply. There is no STARTTLS and no AUTH: the listener serves its own machine, or the networks of Relay_Hosts.
+// One session of the listener: reads commands and content from the socket, lets the `Dialogue` answer, and writes
+// the replies of a pipelined group at once (RFC 2920). The final dot's reply waits for its verdict; when the client
+// is gone before that, the reception is told through an abort signal. Nothing behind a final dot is read before its
+// reply, and nothing while the disk is behind, or the client does not read.
+// Invariant: what came in clear behind STARTTLS is never heard (sidecar-smtp-tls.test.ts; CVE-2011-0411).
 
 import type { Socket } from 'node:net';
-import { needsSmtpUtf8 } from '../../shared/message/address.ts';
-import type { Envelope, Recipient } from '../../shared/message/envelope.ts';
+import { TLSSocket } from 'node:tls';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
-import { MAX_RECIPIENTS } from '../../shared/xfer/limits.ts';
-import { ContentWriter } from '../intake/content.ts';
+import { type Content, ContentFailedError, ContentWriter } from '../intake/content.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
-import type { Client, Transaction } from '../intake/submission.ts';
-import {
-  type Command,
-  parseCommand,
-  parseMail,
-  parseRcpt,
-  parseXforward,
-  XFORWARD_NAMES,
-} from './commands.ts';
+import type { AuthGuard } from './auth-guard.ts';
 import { ContentReader } from './content-reader.ts';
+import { Deadline } from './deadline.ts';
+import { Dialogue, NO_MEMORY, type Peer, type Step } from './dialogue.ts';
+import { InputBuffer } from './input-buffer.ts';
+import type { Mail } from './mail.ts';
 import { replyLines } from './reply-lines.ts';
-import type { ListenerSettings } from './settings.ts';
+import type { ListenerSettings, TraceLine } from './settings.ts';
 
 export interface SessionOptions {
+  /** Of this session and no other. */
+  readonly name: string;
+  readonly peer: Peer;
   readonly memory: MemoryBudget;
+  readonly guard: AuthGuard;
   readonly settings: () => ListenerSettings;
+  /** The connection is no more. */
+  closed(session: SmtpSession): void;
 }
 
-const MAX_LINE_BYTES = 8192;
 /** What a client may send ahead while its reply is awaited, before its socket is paused. */
 const MAX_AHEAD_BYTES = 64 * 1024;
-const MAX_FAULTY_COMMANDS = 20;
+const MAX_UNSENT_REPLY_CHARACTERS = 16 * 1024;
+/** Content that comes slower than this is not waited for: octets a second, averaged over the idle timeout. */
+const MIN_CONTENT_RATE = 500;
 /** How long a session that we ended waits for the client to close its side. */
-const LINGER_MS = 2_000;
-const LF = 0x0a;
-
-interface Mail {
-  readonly envelope: Omit<Envelope, 'recipients'>;
-  readonly transaction: Transaction;
-  readonly recipients: Map<string, Recipient>;
-}
+export const LINGER_MS = 2_000;
 
 interface Incoming {
+  readonly mail: Mail;
   readonly reader: ContentReader;
   readonly writer: ContentWriter;
+  wireBytes: number;
 }
 
 export class SmtpSession {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #options: SessionOptions;
   /** As they were when the client connected. */
   readonly #settings: ListenerSettings;
-  #input: Buffer[] = [];
-  #inputBytes = 0;
-  #client: Client;
-  #mail: Mail | undefined;
-  /** What the last MAIL heard, until RSET, EHLO or a MAIL that is accepted. */
-  #mailRefusal: Reply | undefined;
+  readonly #dialogue: Dialogue;
+  readonly #input = new InputBuffer();
+  readonly #deadline = new Deadline(() => this.#timeOut());
+  #replies = '';
   #content: Incoming | undefined;
-  #awaiting: AbortController | undefined;
+  /** Until a verdict, a password's check or the disk is done with, or TLS is on. */
+  #waiting = false;
+  #gone: AbortController | undefined;
   #closing = false;
   #ended = false;
-  #faultyCommands = 0;
+  #linger: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#settings = options.settings();
-    this.#client = { address: socket.remoteAddress ?? '', name: '', forwarded: new Map() };
+    this.#dialogue = new Dialogue(options.peer, this.#settings, options.settings, options.memory);
     socket.setNoDelay(true);
-    socket.setTimeout(this.#settings.idleTimeoutMs, () => this.#timeOut());
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.on('drain', () => this.#proceed());
-    socket.on('end', () => this.#hangUp());
-    socket.on('close', () => this.#leave());
-    socket.on('error', () => this.#leave());
-    this.#answer({ code: 220, text: `${this.#settings.hostName} ESMTP delay-xfer` });
+    this.#attach(socket);
+    this.#trace('event', `connected from ${options.peer.address}`);
+    this.#say(this.#dialogue.greeting());
+    this.#flush();
+    this.#deadline.set(this.#settings.idleTimeoutMs);
   }
 
   /** Finishes what is under way, then says 421. Idle sessions end at once. */
   close(): void {
     this.#closing = true;
-    if (this.#awaiting === undefined && this.#content === undefined) this.#sayGoodbye(SHUTTING_DOWN);
+    if (!this.#waiting && this.#content === undefined) this.#goodbye(SHUTTING_DOWN);
   }
 
   destroy(): void {
     this.#socket.destroy();
   }
 
+  #attach(socket: Socket): void {
+    socket.on('data', this.#onData);
+    socket.on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
+    socket.on('error', this.#onError);
+  }
+
+  #detach(socket: Socket): void {
+    socket.off('data', this.#onData);
+    socket.off('drain', this.#onDrain);
+    socket.off('end', this.#onEnd);
+    socket.off('close', this.#onClose);
+    socket.off('error', this.#onError);
+  }
+
+  readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
+  readonly #onDrain = (): void => this.#proceed();
+  readonly #onEnd = (): void => this.#leave();
+  readonly #onClose = (): void => {
+    clearTimeout(this.#linger);
+    this.#leave();
+    this.#options.closed(this);
+  };
+  readonly #onError = (error: Error): void => {
+    this.#trace('event', error.message);
+    this.#leave();
+  };
+
   #receive(chunk: Buffer): void {
     if (this.#ended) return;
     this.#input.push(chunk);
-    this.#inputBytes += chunk.length;
+    if (this.#content !== undefined && !this.#waiting) {
+      this.#deadline.extend((chunk.length / MIN_CONTENT_RATE) * 1_000, this.#settings.idleTimeoutMs);
+    }
     this.#proceed();
   }
 
-  // Reads on as far as replies allow: not while a verdict is awaited, not while the client does not read.
+  // Reads on as far as replies allow, then says what there is to say.
   #proceed(): void {
     while (this.#canRead()) {
       if (this.#content !== undefined) this.#readContent(this.#content);
       else if (!this.#readCommand()) break;
     }
-    const ahead = this.#content === undefined && !this.#canRead() && this.#inputBytes > MAX_AHEAD_BYTES;
-    if (ahead || this.#socket.writableNeedDrain) this.#socket.pause();
-    else this.#socket.resume();
+    this.#flush();
+    const ahead = this.#waiting && this.#input.sizeBytes > MAX_AHEAD_BYTES;
+    const stopped = ahead || this.#socket.writableNeedDrain;
+    if (stopped !== this.#socket.isPaused()) {
+      if (stopped) this.#socket.pause();
+      else this.#socket.resume();
+    }
   }
 
   #canRead(): boolean {
-    return (
-      !this.#ended && this.#awaiting === undefined && this.#inputBytes > 0 && !this.#socket.writableNeedDrain
-    );
+    return !this.#ended && !this.#waiting && this.#input.sizeBytes > 0 && !this.#socket.writableNeedDrain;
   }
 
   #readCommand(): boolean {
-    const input = this.#joinInput();
-    const end = input.indexOf(LF);
-    if (end < 0 && input.length <= MAX_LINE_BYTES) return false;
-    if (end < 0 || end > MAX_LINE_BYTES) {
-      this.#sayGoodbye(ownReply(421, '4.5.2', 'a command line is too long'));
+    const line = this.#input.takeLine();
+    if (line === undefined) return false;
+    if (line === 'too-long') {
+      this.#goodbye(ownReply(421, '4.5.2', 'a command line is too long'));
       return false;
     }
-    this.#setInput(input.subarray(end + 1));
-    const line = input.subarray(0, input[end - 1] === 0x0d ? end - 1 : end);
-    this.#command(line);
+    if (this.#settings.trace !== undefined) this.#trace('client', masked(line, this.#dialogue.expectsSecret));
+    this.#deadline.set(this.#settings.idleTimeoutMs);
+    if (this.#closing) this.#goodbye(SHUTTING_DOWN);
+    else this.#take(this.#dialogue.line(line));
     return true;
   }
 
-  #command(line: Buffer): void {
-    const command = parseCommand(line);
-    if (this.#closing) this.#sayGoodbye(SHUTTING_DOWN);
-    else if (command.verb === 'QUIT') this.#sayGoodbye(ownReply(221, '2.0.0', 'bye'));
-    else this.#answer(this.#replyTo(command));
-    if (this.#faultyCommands > MAX_FAULTY_COMMANDS) {
-      this.#sayGoodbye(ownReply(421, '4.7.0', 'too many faulty commands'));
+  #take(step: Step): void {
+    switch (step.kind) {
+      case 'reply':
+        this.#say(step.reply);
+        return;
+      case 'goodbye':
+        this.#goodbye(step.reply);
+        return;
+      case 'content':
+        this.#say(step.reply);
+        this.#content = {
+          mail: step.mail,
+          reader: new ContentReader(),
+          writer: new ContentWriter(this.#options.memory),
+          wireBytes: 0,
+        };
+        return;
+      case 'tls':
+        this.#startTls(step.reply);
+        return;
+      case 'verify':
+        void this.#verify(step.name, step.password);
     }
   }
 
-  #replyTo(command: Command): Reply {
-    const { verb, rest } = command;
-    switch (verb) {
-      case 'EHLO':
-      case 'HELO':
-        return this.#greet(verb, rest);
-      case 'MAIL':
-        return this.#beginMail(command);
-      case 'RCPT':
-        return this.#addRecipient(command);
-      case 'DATA':
-        return this.#beginContent();
-      case 'RSET':
-        this.#forget();
-        return ownReply(250, '2.0.0', 'forgotten');
-      case 'NOOP':
-        return ownReply(250, '2.0.0', 'ok');
-      case 'XFORWARD':
-        return this.#forward(rest);
-      case 'VRFY':
-        return ownReply(252, '2.1.5', 'send some mail, and it will be tried');
-      default:
-        return this.#fault(500, '5.5.2', 'command not known here');
+  #readContent(content: Incoming): void {
+    const input = this.#input.takeAll();
+    const { pieces, rest } = content.reader.push(input);
+    let prompt = true;
+    for (const piece of pieces) prompt = content.writer.write(piece) && prompt;
+    content.wireBytes += input.length - (rest?.length ?? 0);
+    if (rest !== undefined) {
+      if (rest.length > 0) this.#input.push(rest);
+      this.#content = undefined;
+      this.#trace('client', `(${content.wireBytes} octets of content)`);
+      void this.#finish(content);
+    } else if (!prompt) {
+      void this.#waitForDisk(content.writer);
     }
   }
 
-  #greet(verb: 'EHLO' | 'HELO', name: string): Reply {
-    if (name === '') return this.#fault(501, '5.5.4', `${verb} takes a name`);
-    this.#forget();
-    this.#client = { address: this.#client.address, name, forwarded: new Map() };
-    const { hostName } = this.#settings;
-    return { code: 250, text: verb === 'HELO' ? hostName : [hostName, ...EXTENSIONS].join('\n') };
+  async #waitForDisk(writer: ContentWriter): Promise<void> {
+    this.#wait();
+    await writer.drained();
+    this.#goOn();
   }
 
-  #beginMail(command: Command): Reply {
-    if (this.#client.name === '') return this.#fault(503, '5.5.1', 'say EHLO first');
-    if (this.#mail !== undefined) return this.#fault(503, '5.5.1', 'a transaction is open');
-    const begun = this.#begin(command);
-    this.#mailRefusal = 'code' in begun ? begun : undefined;
-    if ('code' in begun) return begun;
-    this.#mail = begun;
-    return ownReply(250, '2.1.0', 'ok');
-  }
-
-  #begin(command: Command): Mail | Reply {
-    const parsed = parseMail(command);
-    if (!parsed.ok) return parsed.reply;
-    if (!this.#options.memory.fits(parsed.value.declaredBytes)) return NO_MEMORY;
-    const { reception, terms } = this.#options.settings();
-    const begun = reception.begin(terms);
-    if ('code' in begun) return begun;
-    return { envelope: parsed.value.envelope, transaction: begun, recipients: new Map() };
-  }
-
-  #forget(): void {
-    this.#mail = undefined;
-    this.#mailRefusal = undefined;
-  }
-
-  // After a refused MAIL, what a client pipelined behind it hears the same: a 503 could be taken for the verdict.
-  #withoutMail(): Reply {
-    return this.#mailRefusal ?? this.#fault(503, '5.5.1', 'say MAIL first');
-  }
-
-  #addRecipient(command: Command): Reply {
-    if (this.#mail === undefined) return this.#withoutMail();
-    const parsed = parseRcpt(command);
-    if (!parsed.ok) return parsed.reply;
-    const { recipients, transaction } = this.#mail;
-    const { address } = parsed.value;
-    if (!recipients.has(address)) {
-      if (recipients.size >= MAX_RECIPIENTS) return TOO_MANY_RECIPIENTS;
-      const refusal = transaction.recipient(parsed.value);
-      if (refusal !== undefined) return refusal;
-      recipients.set(address, parsed.value);
-    }
-    return ownReply(250, '2.1.5', 'ok');
-  }
-
-  #beginContent(): Reply {
-    if (this.#mail === undefined) return this.#withoutMail();
-    // Neither a fault nor permanent: a client that pipelines says DATA before it knows that every recipient waits.
-    if (this.#mail.recipients.size === 0) return ownReply(451, '4.5.1', 'no recipient was accepted');
-    const refusal = this.#mail.transaction.data();
-    if (refusal !== undefined) return refusal;
-    this.#content = { reader: new ContentReader(), writer: new ContentWriter(this.#options.memory) };
-    return { code: 354, text: 'go on; end with a line that holds one dot' };
-  }
-
-  #readContent({ reader, writer }: Incoming): void {
-    const input = this.#joinInput();
-    const { pieces, rest } = reader.push(input);
-    this.#setInput(rest ?? EMPTY);
-    for (const piece of pieces) writer.write(piece);
-    if (rest === undefined) return;
-    this.#content = undefined;
-    if (writer.failed) {
-      this.#mail = undefined;
-      this.#answer(NO_MEMORY);
-      if (this.#closing) this.#sayGoodbye(SHUTTING_DOWN);
-    } else {
-      void this.#submit(writer);
-    }
-  }
-
-  async #submit(writer: ContentWriter): Promise<void> {
-    const mail = this.#mail;
-    if (mail === undefined) throw new Error('content came without a transaction');
-    this.#mail = undefined;
-    const awaiting = new AbortController();
-    this.#awaiting = awaiting;
-    this.#socket.setTimeout(0);
-    const envelope = { ...mail.envelope, recipients: [...mail.recipients.values()] };
-    const smtputf8 = envelope.smtputf8 || envelope.recipients.some(({ address }) => needsSmtpUtf8(address));
-    const submission = {
-      client: this.#client,
-      envelope: { ...envelope, smtputf8 },
-      content: await writer.finish(),
-    };
-    const [reply] = (await mail.transaction.submit(submission, awaiting.signal)).values();
-    if (reply === undefined) throw new Error('a transaction has a recipient, and each has a reply');
+  async #finish({ mail, writer }: Incoming): Promise<void> {
+    this.#wait();
+    const replies = await this.#verdicts(mail, writer);
     writer.release();
-    this.#awaiting = undefined;
+    this.#gone = undefined;
+    this.#dialogue.contentEnded();
+    for (const reply of replies) this.#say(reply);
+    this.#goOn();
+  }
+
+  async #verdicts(mail: Mail, writer: ContentWriter): Promise<readonly Reply[]> {
+    const gone = new AbortController();
+    this.#gone = gone;
+    let content: Content;
+    try {
+      content = await writer.finish();
+    } catch (error) {
+      if (!(error instanceof ContentFailedError)) throw error;
+      return mail.replies(() => this.#notKept(error));
+    }
+    const submission = { client: this.#dialogue.client, envelope: mail.envelope(), content };
+    const verdicts = await mail.transaction.submit(submission, gone.signal);
+    return mail.replies((address) => verdicts.get(address) ?? NO_VERDICT);
+  }
+
+  #notKept({ failure }: ContentFailedError): Reply {
+    if (failure.kind === 'memory') return NO_MEMORY;
+    const reason = failure.kind === 'disk' ? failure.reason : 'as much lies in files as may';
+    const message = `content over 4 MiB was not taken: ${reason}`;
+    this.#settings.notice?.({ level: 'error', code: 'content-not-kept', message });
+    return NO_DISK;
+  }
+
+  async #verify(name: string, password: string): Promise<void> {
+    const { users } = this.#settings;
+    if (users === undefined) throw new Error('AUTH was offered without users');
+    const { guard, peer } = this.#options;
+    this.#wait();
+    const right = await guard.verify(users, peer.address, name, password);
     if (this.#ended) return;
-    this.#socket.setTimeout(this.#settings.idleTimeoutMs);
-    this.#answer(reply);
-    if (this.#closing) this.#sayGoodbye(SHUTTING_DOWN);
+    this.#trace('event', right ? `authenticated as ${name}` : 'wrong name or password');
+    this.#take(this.#dialogue.verified(name, right));
+    this.#goOn();
+  }
+
+  #startTls(reply: Reply): void {
+    const { tls } = this.#settings;
+    if (tls === undefined) throw new Error('STARTTLS was offered without a certificate');
+    if (this.#input.sizeBytes > 0) {
+      this.#trace('event', `${this.#input.sizeBytes} octets came in clear behind STARTTLS`);
+      this.#input.clear();
+      this.#goodbye(ownReply(421, '4.7.0', 'commands came behind STARTTLS, before TLS'));
+      return;
+    }
+    const plain = this.#socket;
+    this.#waiting = true;
+    plain.off('data', this.#onData);
+    plain.pause();
+    this.#say(reply);
+    const lines = this.#replies;
+    this.#replies = '';
+    plain.write(lines, 'latin1', (error) => {
+      if (error || this.#ended) return;
+      this.#detach(plain);
+      plain.on('error', () => plain.destroy());
+      // What came in the meantime is handed to TLS, where it is no handshake.
+      const secured = new TLSSocket(plain, { isServer: true, secureContext: tls.context });
+      this.#socket = secured;
+      this.#attach(secured);
+      secured.once('secure', () => this.#secured(secured));
+    });
+  }
+
+  #secured(socket: TLSSocket): void {
+    this.#trace('event', `${socket.getProtocol() ?? 'TLS'} ${socket.getCipher().name}`);
+    this.#dialogue.secured();
+    this.#goOn();
+  }
+
+  // Whoever is waited for has time of their own, so that the client's silence does not count.
+  #wait(): void {
+    this.#waiting = true;
+    this.#deadline.clear();
+  }
+
+  #goOn(): void {
+    this.#waiting = false;
+    if (this.#ended) return;
+    this.#deadline.set(this.#settings.idleTimeoutMs);
+    if (this.#closing && this.#content === undefined) this.#goodbye(SHUTTING_DOWN);
     else this.#proceed();
   }
 
-  #forward(rest: string): Reply {
-    if (this.#mail !== undefined) return this.#fault(503, '5.5.1', 'a transaction is open');
-    const parsed = parseXforward(rest);
-    if (!parsed.ok) return parsed.reply;
-    const forwarded = new Map([...this.#client.forwarded, ...parsed.value]);
-    this.#client = { ...this.#client, forwarded };
-    return ownReply(250, '2.0.0', 'ok');
+  #say(reply: Reply): void {
+    const lines = replyLines(reply);
+    this.#replies += lines;
+    if (this.#settings.trace !== undefined) {
+      for (const line of lines.split('\r\n')) if (line !== '') this.#trace('server', line);
+    }
+    if (this.#replies.length > MAX_UNSENT_REPLY_CHARACTERS) this.#flush();
   }
 
-  #answer(reply: Reply): void {
-    this.#socket.write(replyLines(reply));
-  }
-
-  #fault(code: number, enhanced: string, text: string): Reply {
-    this.#faultyCommands += 1;
-    return ownReply(code, enhanced, text);
+  #flush(): void {
+    if (this.#replies === '' || this.#ended) return;
+    const lines = this.#replies;
+    this.#replies = '';
+    this.#socket.write(lines, 'latin1');
   }
 
   #timeOut(): void {
-    this.#sayGoodbye(ownReply(421, '4.4.2', 'nothing came for too long'));
+    this.#goodbye(ownReply(421, '4.4.2', 'nothing came for too long'));
   }
 
-  #sayGoodbye(reply: Reply): void {
+  #goodbye(reply: Reply): void {
     if (this.#ended) return;
-    this.#answer(reply);
+    this.#say(reply);
+    this.#flush();
     this.#socket.end();
+    this.#socket.resume();
     // A client that does not close its side, or does not read, is not waited for.
-    setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+    this.#linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
     this.#leave();
-  }
-
-  // Exim says QUIT behind its final dot, closes its side, and waits for the reply: it has not left.
-  #hangUp(): void {
-    const waits =
-      this.#awaiting !== undefined && /(?:^|\n)QUIT\r?\n$/i.test(this.#joinInput().toString('latin1'));
-    if (waits) return;
-    this.#leave();
-    this.#socket.end();
   }
 
   #leave(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#setInput(EMPTY);
+    this.#deadline.stop();
+    this.#input.clear();
     this.#content?.writer.release();
     this.#content = undefined;
-    this.#awaiting?.abort();
+    this.#gone?.abort();
+    this.#trace('event', 'ended');
   }
 
-  #joinInput(): Buffer {
-    const [first = EMPTY] = this.#input;
-    const joined = this.#input.length > 1 ? Buffer.concat(this.#input) : first;
-    this.#input = [joined];
-    return joined;
-  }
-
-  #setInput(input: Buffer): void {
-    this.#input = input.length > 0 ? [input] : [];
-    this.#inputBytes = input.length;
+  #trace(from: TraceLine['from'], text: string): void {
+    this.#settings.trace?.({ session: this.#options.name, from, text });
   }
 }
 
-const EMPTY = Buffer.alloc(0);
+function masked(line: Buffer, isSecret: boolean): string {
+  if (isSecret) return '***';
+  const text = line.toString('utf8');
+  return text.replace(/^(\s*AUTH\s+\S+\s+)\S.*$/is, '$1***');
+}
 
-/** SIZE 0: no fixed limit (RFC 1870 §4). What does not fit into memory is answered 452, and its MTA keeps it. */
-const EXTENSIONS = [
-  'PIPELINING',
-  'SIZE 0',
-  '8BITMIME',
-  'SMTPUTF8',
-  'DSN',
-  'ENHANCEDSTATUSCODES',
-  `XFORWARD ${XFORWARD_NAMES.join(' ')}`,
-];
-
-const NO_MEMORY = ownReply(452, '4.3.1', 'as much mail is under way as fits into memory; try again');
 const SHUTTING_DOWN = ownReply(421, '4.3.2', 'shutting down');
-const TOO_MANY_RECIPIENTS = ownReply(
-  452,
-  '4.5.3',
-  `${MAX_RECIPIENTS} recipients; send the others after these`,
-);
+const NO_DISK = ownReply(452, '4.3.1', 'content of this size cannot be kept now; try again');
+/** For a recipient whom the reception forgot: a fault of ours, which loses nothing. */
+const NO_VERDICT = ownReply(451, '4.3.0', 'no verdict');

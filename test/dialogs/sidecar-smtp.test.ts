@@ -222,14 +222,13 @@ test('what is wrong with one sender or recipient is transient and leaves the oth
   assert.equal(await client.say('MAIL FROM:<a..b@example.com>'), `451 4.1.7 the sender ${fault}`);
   assert.equal(await client.say('MAIL FROM a@example.com'), '451 4.1.7 write MAIL FROM:<address>');
   assert.equal(await client.say('MAIL FROM:<a@example.com> REQUIRETLS'), unfit('REQUIRETLS'));
-  assert.equal(await client.say('MAIL FROM:<a@example.com> BODY=BINARYMIME'), unfit('BODY'));
+  assert.equal(
+    await client.say('MAIL FROM:<a@example.com> BODY=BINARYMIME'),
+    '455 4.6.3 BINARYMIME is not offered; send BODY=8BITMIME in lines',
+  );
   assert.equal(await client.say('MAIL FROM:<a@example.com> ENVID=a+0D+0A'), unfit('ENVID'));
   assert.equal(await client.say('MAIL FROM:<a@example.com>'), '250 2.1.0 ok');
   assert.equal(await client.say('RCPT TO:<a..b@example.net>'), `451 4.1.3 the recipient ${fault}`);
-  assert.equal(
-    await client.say('RCPT TO:<postmaster>'),
-    '451 4.1.3 the recipient is postmaster without a domain; name the domain',
-  );
   assert.equal(await client.say('RCPT TO:<a@example.net> NOTIFY=NEVER,DELAY'), unfit('NOTIFY'));
   assert.equal(await client.say('RCPT TO:<a@example.net> ORCPT=nonsense'), unfit('ORCPT'));
   assert.equal(await client.say('DATA'), '451 4.5.1 no recipient was accepted');
@@ -261,12 +260,12 @@ test('commands out of order, unknown or endless are refused, and too many end th
   }
   // Eleven faults so far, twenty are borne.
   client.write('HM\r\n'.repeat(10));
-  for (let n = 0; n < 10; n += 1) assert.match(await client.reply(), /^500 /);
+  for (let n = 0; n < 9; n += 1) assert.match(await client.reply(), /^500 /);
   assert.equal(await client.reply(), '421 4.7.0 too many faulty commands');
   await client.closed;
 
   const endless = await connectRaw(port);
-  endless.write('X'.repeat(9000));
+  endless.write('X'.repeat(13_000));
   assert.equal(await endless.reply(), '421 4.5.2 a command line is too long');
   await endless.closed;
 });

@@ -32,7 +32,7 @@ const CASES: readonly (readonly [name: string, wire: string, content: string, re
   ['CR CR LF before the dot', 'a\r\r\n.\r\nb', 'a\r\r\n', 'b'],
   ['CRLF, dot, CR, CRLF, dot', 'a\r\n.\r\r\n.\r\n', 'a\r\n\r\r\n', ''],
   ['octets beyond ASCII and NUL', '\xff\x00\r\n.\x80\r\n.\r\n', '\xff\x00\r\n\x80\r\n', ''],
-  ['no end yet', 'a\r\n.', 'a', undefined],
+  ['no end yet', 'a\r\n.', 'a\r\n', undefined],
 ];
 
 for (const [name, wire, content, rest] of CASES) {

@@ -54,6 +54,7 @@ test('the page on the sidecar tells every verdict and every notice', () => {
     'receiver-refuses-us': true,
     'request-faulty': true,
     'cannot-send': true,
+    'content-not-kept': true,
     'withdrawal-unconfirmed': true,
     'double-possible': true,
   };
