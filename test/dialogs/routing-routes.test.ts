@@ -246,3 +246,59 @@ test('the name of a smarthost may stand in its own script', async () => {
     'smtp://xn--bcher-kva.example > xn--bcher-kva.example 192.0.2.1 25',
   );
 });
+
+test('Gateway is one route, and whichever of it and Routes stands nearer counts', async () => {
+  const configuration = `Gateway = "relay.internal"
+    Domain "/[.]net$/" { Routes = "__mx__" }
+    Domain hub.example { Gateway = "10.0.0.6:587"  Routes = "backup.internal" }`;
+  const goes = (domain: string) => route(ZONE, domain, { configuration, families: [4] });
+  assert.equal(await goes('other.example'), 'smtp://relay.internal > relay.internal 10.0.0.5 25');
+  assert.match(await goes('example.net'), / > mx1\.example\.net 192\.0\.2\.1 25 /);
+  // Together in one stanza, Routes counts.
+  assert.match(await goes('hub.example'), /^smtp:\/\/backup\.internal > /);
+  const nearer = 'Routes = "backup.internal" Domain example.net { Gateway = "10.0.0.6:587" }';
+  assert.equal(
+    await route(ZONE, 'example.net', { configuration: nearer }),
+    'smtp://[10.0.0.6]:587 > 10.0.0.6 10.0.0.6 587',
+  );
+});
+
+test('Prohibited_Hosts denies a domain that leads to one of them, and is left out of routes', async () => {
+  const configuration = 'Prohibited_Hosts = ( "192.0.2.2" "10.0.0.0/8" "127.0.0.0/8" )';
+  assert.equal(
+    await route(ZONE, 'example.net', { configuration }),
+    'permanent: 550 5.4.4 example.net leads where mail is never sent: mx2.example.net [192.0.2.2]',
+  );
+  // Before the policy that would put it off.
+  assert.match(
+    await route('trick.example MX 10 me.example\nme.example A 127.0.0.1', 'trick.example', { configuration }),
+    /^permanent: 550 5\.4\.4 /,
+  );
+  const relayed = `${configuration} Routes = ( "relay.internal" )`;
+  assert.match(
+    await route(ZONE, 'example.net', { configuration: relayed }),
+    / > relay\.internal fd00::5 25$/,
+  );
+  // A fault of a route is the operator's to mend.
+  assert.match(
+    await route(ZONE, 'example.net', { configuration: relayed, families: [4] }),
+    /^transient: 451 4\.4\.4 every host of the routes of example\.net is prohibited: relay\.internal \[10\.0\.0\.5\]$/,
+  );
+  // Another way than its own mail hosts is not denied.
+  const other = `${configuration} Domain example.net { Routes = ( "__mx__" "[fd00::5]" ) }`;
+  assert.match(await route(ZONE, 'example.net', { configuration: other }), / > fd00::5 fd00::5 25$/);
+});
+
+test('the name that a domain is greeted with is a name of ours in its MX list', async () => {
+  const zone = `loop.example MX 10 good.example
+    loop.example MX 20 me.loop.example
+    loop.example MX 30 late.example
+    good.example A 192.0.2.1
+    me.loop.example A 192.0.2.2
+    late.example A 192.0.2.3`;
+  const configuration = 'Domain loop.example { EHLO_Hostname = "Me.loop.example" }';
+  assert.equal(
+    await route(zone, 'loop.example', { configuration }),
+    'good.example > good.example 192.0.2.1 25',
+  );
+});

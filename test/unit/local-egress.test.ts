@@ -7,6 +7,31 @@ import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
 import { loadConfiguration } from '../../shared/config/load.ts';
 import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
 
+function egressOf(text: string) {
+  const result = loadConfiguration([{ path: 'x.conf', text }]);
+  assert.ok(result.ok);
+  const { configuration } = result;
+  return createEgress(
+    {
+      ehloName: 'out.example.com',
+      settingsFor: settingsByDomain(configuration),
+      allowedNetworks: [],
+    },
+    {
+      clock: systemClock,
+      random: systemRandom,
+      log: { record: () => {}, notice: () => {} },
+      peers: createPeerMemory({ nowMs: () => 0 }),
+      policies: {
+        read: async () => undefined,
+        claim: async () => false,
+        keep: async () => {},
+        fail: async () => {},
+      },
+    },
+  );
+}
+
 test('batches that run at once share the connections that a site may have', () => {
   assert.equal(sessionsPerSite(32, 10), 3);
   assert.equal(sessionsPerSite(4, 4), 1);
@@ -15,33 +40,59 @@ test('batches that run at once share the connections that a site may have', () =
 });
 
 test('an invocation on AWS opens five sessions to a site, or as few as the configuration allows', () => {
-  const egressOf = (text: string) => {
-    const result = loadConfiguration([{ path: 'x.conf', text }]);
-    assert.ok(result.ok);
-    const { configuration } = result;
-    return createEgress(
-      {
-        ehloName: 'out.example.com',
-        settingsFor: settingsByDomain(configuration),
-        allowedNetworks: [],
-      },
-      {
-        clock: systemClock,
-        random: systemRandom,
-        log: { record: () => {}, notice: () => {} },
-        peers: createPeerMemory({ nowMs: () => 0 }),
-        policies: {
-          read: async () => undefined,
-          claim: async () => false,
-          keep: async () => {},
-          fail: async () => {},
-        },
-      },
-    );
-  };
   assert.equal(egressOf('').sessionsFor('a.test'), 5);
   assert.equal(egressOf('Max_Outbound_Connections = 2').sessionsFor('a.test'), 2);
   const egress = egressOf('Max_Outbound_Connections = 100 Domain a.test { Max_Outbound_Connections = 1 }');
   assert.equal(egress.sessionsFor('a.test'), 1);
   assert.equal(egress.sessionsFor('b.test'), 5);
+});
+
+test('sessions for a domain are led as its stanza says', () => {
+  const { sessionTermsFor } = egressOf(`
+    EHLO_Hostname = "all.example.com"
+    Bind_Address = "192.0.2.9"
+    Max_Deliveries_Per_Connection = 7
+    Domain a.test {
+      EHLO_Hostname = "a.example.com"  Eight_Bit_Mail = "convert"
+      Connect_Timeout = 1  EHLO_Timeout = 2  Mailfrom_Timeout = 3  Rcptto_Timeout = 4  Body_Timeout = 5  RSET_Timeout = 6
+      Max_Deliveries_Per_Connection = 0  Max_Recipients_Per_Connection = 8  Max_Recipients_Per_Batch = 9
+      Response_Transcode_Pattern = "gone"  Response_Transcode_Replace = "550 $0"
+    }`);
+  const { timeouts, ...opening } = sessionTermsFor('a.test').opening;
+  assert.deepEqual(
+    [
+      timeouts.connectMs,
+      timeouts.ehloMs,
+      timeouts.mailMs,
+      timeouts.rcptMs,
+      timeouts.finalMs,
+      timeouts.rsetMs,
+    ],
+    [1_000, 2_000, 3_000, 4_000, 5_000, 6_000],
+  );
+  assert.deepEqual(opening, {
+    ehloName: 'a.example.com',
+    eightBit: 'convert',
+    localAddress: '192.0.2.9',
+    transcode: { pattern: 'gone', replacement: '550 $0' },
+  });
+  assert.deepEqual(
+    { ...sessionTermsFor('a.test'), opening: undefined },
+    {
+      opening: undefined,
+      deliveriesPerSession: Infinity,
+      recipientsPerSession: 8,
+      recipientsPerTransaction: 9,
+    },
+  );
+  const other = sessionTermsFor('b.test');
+  assert.deepEqual(
+    [
+      other.opening.ehloName,
+      other.opening.eightBit,
+      other.opening.timeouts.connectMs,
+      other.deliveriesPerSession,
+    ],
+    ['all.example.com', 'refuse', 30_000, 7],
+  );
 });
