@@ -34,9 +34,11 @@ export function sidecarLine(record: SidecarRecord): string | undefined {
   const atMs = record.timestamp * 1_000;
   if (record.type === 'Notice' && record.code === 'listening') return undefined;
   if (record.type === 'Notice') return line(atMs, record.level, 'sidecar', record.message, '');
-  if (record.verdict === 'accepted') return undefined;
   const { code, enhanced_code: enhanced, content } = record.response;
-  return line(atMs, record.verdict, record.recipients.join(', '), replyText(code, enhanced, content), '');
+  const text = replyText(code, enhanced, content);
+  if (record.type !== 'XferOut') return line(atMs, record.type, record.recipient, text, '');
+  if (record.verdict === 'accepted') return undefined;
+  return line(atMs, record.verdict, record.recipients.join(', '), text, '');
 }
 
 function replyText(code: number, enhanced: string | null, content: string): string {

@@ -12,13 +12,15 @@ export interface TraceFacts {
   readonly receivedFrom?: string;
   /** Our name in traces: a host name that is ours alone, since a loop is recognised by it. */
   readonly traceHost: string;
+  /** How it came; XFER when absent. */
+  readonly protocol?: 'XFER' | 'ESMTP' | 'LMTP';
 }
 
 /** One `Received:` header field, folded, ending in CRLF. */
 export function traceHeader(facts: TraceFacts): Buffer {
   return Buffer.from(
     `Received: from ${facts.receivedFrom ?? 'unknown'}\r\n` +
-      `\tby ${facts.traceHost} (delay-xfer) with XFER id ${facts.id};\r\n` +
+      `\tby ${facts.traceHost} (delay-xfer) with ${facts.protocol ?? 'XFER'} id ${facts.id};\r\n` +
       `\t${formatDate(facts.acceptedAtMs)}\r\n`,
     'latin1',
   );

@@ -1,133 +1,201 @@
-// Decides over what comes in by SMTP: which receiver a recipient belongs to, that one transaction goes to one
-// receiver, and what the MTA hears. While no route is up it refuses before the content is sent.
+// Decides over what comes in by SMTP and LMTP: which way each recipient's mail goes, and what the MTA hears. SMTP has
+// one verdict for a transaction, so one transaction goes one way; LMTP has one for each recipient, so the recipients
+// of a message may go different ways, each way with a hand-over and an id of its own. While no route is up, mail that
+// nobody attempts is refused before its content is sent.
 
-import { isHostName } from '../../shared/message/trace.ts';
+import type { Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
-import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
-import type { XferHeader } from '../../shared/xfer/message.ts';
-import type { Clock } from '../clock.ts';
-import { type Log, responseFields } from '../log.ts';
-import type { HandOverResult } from '../push/held-message.ts';
-import type { Outbox } from '../push/outbox.ts';
+import type { AttemptFirst } from '../attempt/attempt-first.ts';
 import type { RouteHealth } from '../push/route-health.ts';
 import type { Mode, Target, Targets } from '../routing/targets.ts';
 import { deriveId } from './derived-id.ts';
-import { replyFor } from './replies.ts';
-import type { Client, Reception, Submission, Transaction } from './submission.ts';
+import { type HandInOptions, handIn, headerOf } from './hand-in.ts';
+import { receivedAtMs } from './received-at.ts';
+import { bareNewlinesReply } from './replies.ts';
+import type { Reception, Submission, Terms, Transaction } from './submission.ts';
 
-export interface ReceptionOptions {
+export interface ReceptionOptions extends HandInOptions {
   readonly targets: Targets;
-  readonly outboxes: ReadonlyMap<Target, Pick<Outbox, 'add'>>;
-  readonly health: RouteHealth;
+  readonly health: Pick<RouteHealth, 'firstUp'>;
   /** Part of derived ids. */
   readonly instance: string;
-  readonly clock: Clock;
-  readonly log: Log;
+  /** The domain of a postmaster who is named without one (RFC 5321 §4.5.1). */
+  readonly hostName: string;
+  /** Bare_Newlines: such content is refused here, or the receiver decides. */
+  readonly bareNewlines: 'refuse' | 'convert';
+  /** Needed where a listener has Attempt_First. */
+  readonly attemptFirst?: AttemptFirst;
 }
 
 export function createReception(options: ReceptionOptions): Reception {
+  const isUp = (target: Target): boolean =>
+    options.health.firstUp(target, options.clock.nowMs()) !== undefined;
   return {
-    begin() {
-      const nowMs = options.clock.nowMs();
-      const up = options.targets.all.some((target) => options.health.firstUp(target, nowMs) !== undefined);
-      return up ? beginTransaction(options) : NO_ROUTE_AT_ALL;
+    begin(terms) {
+      const isHopeless = !terms.attemptFirst && !options.targets.all.some(isUp);
+      return isHopeless ? NO_ROUTE_AT_ALL : beginTransaction(options, terms, isUp);
     },
   };
 }
 
 const NO_ROUTE_AT_ALL = ownReply(451, '4.4.1', 'no route to any receiver is up');
+const OTHER_WAY = ownReply(
+  452,
+  '4.5.3',
+  'this recipient takes another way; send it in a transaction of its own',
+);
+/** With one reply for several of them nobody could tell who was refused and who may be tried again. */
+const ONE_BY_ONE = ownReply(
+  452,
+  '4.5.3',
+  'no receiver stands behind this recipient; send it in a transaction of its own',
+);
 
-function beginTransaction(options: ReceptionOptions): Transaction {
-  let chosen: { readonly mode: Mode; readonly target: Target } | undefined;
-  const downReply = (target: Target): Reply | undefined =>
-    options.health.firstUp(target, options.clock.nowMs()) === undefined
-      ? ownReply(451, '4.4.1', `no route to ${target.domain} is up`)
-      : undefined;
+/** What becomes of a recipient's mail. */
+type Way =
+  | { readonly kind: 'hand-over'; readonly mode: Mode; readonly target: Target }
+  /** Tried by SMTP first; what that does not settle goes to the target, or back to the MTA when there is none. */
+  | { readonly kind: 'attempt'; readonly target: Target | undefined };
+
+function beginTransaction(
+  options: ReceptionOptions,
+  terms: Terms,
+  isUp: (target: Target) => boolean,
+): Transaction {
+  const ways = new Map<string, Way>();
+  const refusalOf = (way: Way): Reply | undefined =>
+    way.kind === 'attempt' || isUp(way.target)
+      ? undefined
+      : ownReply(451, '4.4.1', `no route to ${way.target.domain} is up`);
   return {
     recipient({ address }) {
-      const choice = options.targets.choose(address);
-      if (choice.kind === 'none') return choice.reply;
-      if (chosen !== undefined && (choice.target !== chosen.target || choice.mode !== chosen.mode)) {
-        return ownReply(
-          452,
-          '4.5.3',
-          'this recipient takes another way; send it in a transaction of its own',
-        );
+      const way = wayOf(options, terms, address);
+      if ('code' in way) return way;
+      const [first] = ways.values();
+      if (terms.protocol === 'smtp' && first !== undefined) {
+        if (!isSameWay(first, way)) return OTHER_WAY;
+        if (way.target === undefined) return ONE_BY_ONE;
       }
-      const refusal = downReply(choice.target);
-      if (refusal === undefined) chosen = choice;
+      const refusal = refusalOf(way);
+      if (refusal === undefined) ways.set(address, way);
       return refusal;
     },
-    data: () => (chosen === undefined ? undefined : downReply(chosen.target)),
+    data() {
+      const refusals = [...ways.values()].map(refusalOf);
+      return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
+    },
     async submit(submission, gone) {
-      if (chosen === undefined) throw new Error('content came without an accepted recipient');
-      const reply = await submit(options, chosen, submission, gone);
-      return new Map(submission.envelope.recipients.map(({ address }) => [address, reply]));
+      const groups: { readonly way: Way; readonly recipients: Recipient[] }[] = [];
+      for (const recipient of submission.envelope.recipients) {
+        const way = ways.get(recipient.address);
+        if (way === undefined) throw new Error('content came for a recipient who was not accepted');
+        const group = groups.find((one) => isSameWay(one.way, way));
+        if (group === undefined) groups.push({ way, recipients: [recipient] });
+        else group.recipients.push(recipient);
+      }
+      const replies = await Promise.all(
+        groups.map(({ way, recipients }) => settle(options, terms, way, submission, recipients, gone)),
+      );
+      return new Map(replies.flatMap((some) => [...some]));
     },
   };
 }
 
-async function submit(
+function wayOf(options: ReceptionOptions, terms: Terms, address: string): Way | Reply {
+  const choice = options.targets.choose(qualified(address, options.hostName));
+  const isAttempted = terms.attemptFirst && options.attemptFirst !== undefined;
+  if (choice.kind === 'none') return isAttempted ? { kind: 'attempt', target: undefined } : choice.reply;
+  return isAttempted && choice.mode === 'delayed'
+    ? { kind: 'attempt', target: choice.target }
+    : { kind: 'hand-over', mode: choice.mode, target: choice.target };
+}
+
+function isSameWay(one: Way, other: Way): boolean {
+  if (one.kind === 'attempt' || other.kind === 'attempt')
+    return one.kind === other.kind && one.target === other.target;
+  return one.target === other.target && one.mode === other.mode;
+}
+
+/** Postmaster is the one recipient who may be named without a domain (RFC 5321 §4.1.1.3). */
+function qualified(address: string, hostName: string): string {
+  return address.includes('@') ? address : `${address}@${hostName}`;
+}
+
+async function settle(
   options: ReceptionOptions,
-  chosen: { readonly mode: Mode; readonly target: Target },
+  terms: Terms,
+  way: Way,
   submission: Submission,
+  recipients: readonly Recipient[],
   gone: AbortSignal,
-): Promise<Reply> {
-  const { mode, target } = chosen;
-  const startMs = options.clock.nowMs();
-  const header = headerOf(options.instance, submission, mode, startMs);
-  const outbox = options.outboxes.get(target);
-  if (outbox === undefined) throw new Error(`the target ${target.domain} has no outbox`);
-  const result = await new Promise<HandOverResult>((settle) => {
-    const deadlineAtMs = startMs + target.handoffDeadlineMs;
-    outbox.add({ mode, header, content: submission.content, deadlineAtMs, gone, settle });
-  });
-  const reply = replyFor(result, mode, header.id);
-  options.log.record({
-    id: header.id,
-    sender: submission.envelope.sender,
-    recipients: submission.envelope.recipients.map(({ address }) => address),
-    size: submission.content.sizeBytes,
-    queue: target.domain,
-    mode,
-    route: result.route,
-    verdict: result.ending,
-    withdrawal: result.withdrawal,
-    client_gone: gone.aborted,
-    response: responseFields(reply),
-    latency_ms: options.clock.nowMs() - startMs,
-    tries: result.tries,
-    batch: result.batch,
-  });
-  return reply;
-}
-
-function headerOf(instance: string, submission: Submission, mode: Mode, nowMs: number): XferHeader {
-  const { client, envelope, content } = submission;
-  const { sizeBytes, sha256 } = content;
-  const id = deriveId({
-    instance,
-    sender: envelope.sender,
-    recipients: envelope.recipients.map(({ address }) => address),
-    contentSha256: sha256,
-    forwarded: client.forwarded,
-  });
-  const receivedFrom = hostOf(client);
-  return {
+): Promise<ReadonlyMap<string, Reply>> {
+  const { clock, instance, hostName } = options;
+  const { client, content, envelope } = submission;
+  const alike = (reply: Reply) => new Map(recipients.map(({ address }) => [address, reply]));
+  if (content.bareNewlines && options.bareNewlines === 'refuse')
+    return alike(bareNewlinesReply(way.kind === 'attempt' ? 'delayed' : way.mode));
+  const idFor = (addresses: readonly string[]): string =>
+    deriveId({
+      instance,
+      sender: envelope.sender,
+      recipients: addresses,
+      contentSha256: content.sha256,
+      forwarded: client.forwarded,
+    });
+  const id = idFor(recipients.map(({ address }) => address));
+  const receivedAt = receivedAtMs(content.head, clock.nowMs());
+  // As they go out; `recipients` are as the client named them.
+  const named = recipients.map((recipient) => ({
+    ...recipient,
+    address: qualified(recipient.address, hostName),
+  }));
+  if (way.kind === 'hand-over') {
+    const facts = {
+      id,
+      recipients: named,
+      receivedAtMs: receivedAt,
+      attempts: way.mode === 'delayed' ? 1 : 0,
+    };
+    return alike((await handIn(options, way, headerOf(submission, facts), content, gone)).reply);
+  }
+  const { target } = way;
+  const outcome = await attempting(options).settle({
     id,
-    envelope,
-    sizeBytes,
-    sha256: sha256.toString('hex'),
-    receivedAtMs: nowMs,
-    ...(receivedFrom !== undefined && { receivedFrom }),
-    attempts: mode === 'delayed' ? 1 : 0,
-    upload: sizeBytes > MAX_INLINE_BYTES,
-    meta: {},
-  };
+    idFor: (address) => idFor([address]),
+    submission,
+    recipients: named,
+    protocol: terms.protocol,
+    receivedAtMs: receivedAt,
+    gone,
+    ...(target !== undefined && {
+      handOver: {
+        deadlineMs: target.handoffDeadlineMs,
+        async run(rest, lastReply, deadlineAtMs) {
+          const facts = { id, recipients: rest, receivedAtMs: receivedAt, attempts: 1, lastReply };
+          const header = headerOf(submission, facts);
+          const handed = await handIn(
+            options,
+            { mode: 'delayed', target },
+            header,
+            content,
+            gone,
+            deadlineAtMs,
+          );
+          return handed.reply;
+        },
+      },
+    }),
+  });
+  return new Map(
+    recipients.map(({ address }) => {
+      const reply = outcome.get(qualified(address, hostName));
+      if (reply === undefined) throw new Error('an attempt leaves no recipient out');
+      return [address, reply];
+    }),
+  );
 }
 
-// What the client calls itself; an address in brackets when that is no name.
-function hostOf(client: Client): string | undefined {
-  const literal = client.address.includes(':') ? `[IPv6:${client.address}]` : `[${client.address}]`;
-  return [client.name, literal].find(isHostName);
+function attempting({ attemptFirst }: ReceptionOptions): AttemptFirst {
+  if (attemptFirst === undefined) throw new Error('nothing was made to attempt with');
+  return attemptFirst;
 }

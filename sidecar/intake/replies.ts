@@ -25,6 +25,12 @@ export function replyFor(result: HandOverResult, mode: Mode, id: string): Reply 
   }
 }
 
+/** Content that could smuggle (RFC 5321 §2.3.8) goes no further; nobody can mend mail that is rerouted but its MTA. */
+export function bareNewlinesReply(mode: Mode): Reply {
+  const text = 'a CR or an LF stands alone in the content, which is never passed on (Bare_Newlines = refuse)';
+  return mode === 'rerouted' ? ownReply(554, '5.6.0', text) : ownReply(451, '4.6.0', text);
+}
+
 function refusalReply(refusal: Reply, mode: Mode): Reply {
   const permanent = mode === 'rerouted' && replyClass(refusal) === 'permanent';
   // 421 would say that this session ends (RFC 5321 §3.8).

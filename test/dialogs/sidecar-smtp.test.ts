@@ -70,7 +70,7 @@ function stuffed(content: Buffer): Buffer {
 
 test('content passes octet for octet, whole or one octet at a time', async (t) => {
   const receiver = await receiverFor(t);
-  const { port } = await sidecarFor(t, delayedTo([receiver.port]));
+  const { port } = await sidecarFor(t, `Bare_Newlines = convert\n${delayedTo([receiver.port])}`);
   assert.match(await deliver(port, 'a@example.net', stuffed(TRICKY)), /^250 /);
   const client = await connectRaw(port);
   await offer(client, ['b@example.net'], '');

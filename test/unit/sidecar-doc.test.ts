@@ -57,6 +57,8 @@ test('the page on the sidecar tells every verdict and every notice', () => {
     'content-not-kept': true,
     'withdrawal-unconfirmed': true,
     'double-possible': true,
+    'delivered-unheard': true,
+    'policy-failed': true,
   };
   for (const word of [...Object.keys(endings), ...Object.keys(codes)])
     assert.ok(DOCUMENT.includes(`\`${word}\``), word);

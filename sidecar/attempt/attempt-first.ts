@@ -1,0 +1,178 @@
+// Attempt_First: the sidecar tries SMTP itself, as a Momentum sender does, and hands over what that does not settle.
+// Invariant (nobody is forgotten): the MTA hears 250 for a recipient only when the destination took the mail or the
+// receiver has it. Invariant (few doubles): who was delivered, and whose MTA did not hear so, is skipped when the
+// message comes again. Enforced here; test/dialogs/sidecar-attempt.test.ts fails without them.
+
+import type { Recipient } from '../../shared/message/envelope.ts';
+import { isHostName } from '../../shared/message/trace.ts';
+import { type HostReply, ownReply, type Reply, replyClass } from '../../shared/smtp/reply.ts';
+import type { Clock } from '../clock.ts';
+import type { Submission } from '../intake/submission.ts';
+import type { Log } from '../log.ts';
+import type { Attempted, Attempter } from './attempter.ts';
+import type { DeliveredMemory } from './delivered-memory.ts';
+import { attemptRecord } from './records.ts';
+
+export interface AttemptFirst {
+  /** By address, a reply for every recipient. Never rejects. */
+  settle(work: Work): Promise<ReadonlyMap<string, Reply>>;
+}
+
+export interface Work {
+  /** Of the message with all its recipients. */
+  readonly id: string;
+  /** The id that it would have with this recipient alone, however its MTA groups them. */
+  readonly idFor: (address: string) => string;
+  readonly submission: Submission;
+  /** With their domains. */
+  readonly recipients: readonly Recipient[];
+  readonly protocol: 'smtp' | 'lmtp';
+  readonly receivedAtMs: number;
+  readonly gone: AbortSignal;
+  /** Absent where no receiver stands behind the recipients. */
+  readonly handOver?: {
+    /** Handoff_Deadline. */
+    readonly deadlineMs: number;
+    run(rest: readonly Recipient[], lastReply: HostReply, deadlineAtMs: number): Promise<Reply>;
+  };
+}
+
+export interface AttemptFirstOptions {
+  readonly attempter: Attempter;
+  readonly delivered: DeliveredMemory;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** An attempt, the hand-over and a withdrawal together stay below the 300 s that the most impatient MTA waits. */
+const ALL_MS = 250_000;
+/** The most of it for the attempt. */
+export const ATTEMPT_MS = 120_000;
+const LEAST_ATTEMPT_MS = 5_000;
+
+export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
+  const { attempter, delivered, clock, log } = options;
+  /** Attempts under way: a repeat that comes while the first one lasts must not deliver beside it. */
+  const underWay = new Set<string>();
+
+  async function settle(work: Work): Promise<ReadonlyMap<string, Reply>> {
+    const { id, idFor, submission, recipients, handOver, gone } = work;
+    const startMs = clock.nowMs();
+    const before = new Set(recipients.filter(({ address }) => delivered.has(idFor(address))));
+    const waiting = recipients.filter((recipient) => !before.has(recipient));
+    const attempted = await attempter.attempt({
+      id,
+      submission,
+      recipients: waiting.filter((recipient) => mayAttempt(work, recipient)),
+      protocol: work.protocol,
+      budgetMs: Math.max(LEAST_ATTEMPT_MS, Math.min(ATTEMPT_MS, ALL_MS - (handOver?.deadlineMs ?? 0))),
+    });
+    const outcomes = waiting.map((recipient) => ({
+      recipient,
+      attempted: attempted.get(recipient.address) ?? NOT_OURS,
+    }));
+    const rest = outcomes.filter((one) => one.attempted.outcome.kind !== 'delivered');
+    const refused = rest.filter((one) => one.attempted.outcome.kind === 'permanent');
+    // One SMTP reply cannot say who was refused: those who were go along, and the receiver reports to the sender.
+    const mayRefuse = work.protocol === 'lmtp' || refused.length === recipients.length;
+    const told = mayRefuse ? refused : [];
+    const left = rest.filter((one) => !told.includes(one));
+    for (const one of outcomes) {
+      log.attempt(attemptRecord(work, one.recipient, one.attempted, told.includes(one), clock.nowMs()));
+    }
+
+    const replies = new Map<string, Reply>();
+    for (const { address } of before) replies.set(address, ownReply(250, '2.0.0', `${id} delivered before`));
+    for (const { recipient, attempted: one } of told) replies.set(recipient.address, one.outcome.reply);
+    const failed = left.map((one) => ({ ...one, reply: transient(one.attempted.outcome.reply) }));
+    if (failed.length > 0 && handOver !== undefined) {
+      const lastReply = lastReplyOf(left.map((one) => one.attempted));
+      const deadlineAtMs = startMs + ALL_MS;
+      const handed = await handOver.run(
+        left.map(({ recipient }) => recipient),
+        lastReply,
+        deadlineAtMs,
+      );
+      for (const { recipient } of failed) replies.set(recipient.address, handed);
+    } else {
+      for (const { recipient, reply } of failed) replies.set(recipient.address, reply);
+    }
+    const open = failed.map(({ recipient }) => replies.get(recipient.address)).find(isNotTaken);
+    // SMTP has one reply: while anybody is left with the MTA, nobody is delivered for it.
+    const forDelivered =
+      work.protocol === 'smtp' && open !== undefined ? open : ownReply(250, '2.0.0', `${id} delivered`);
+    for (const { recipient, attempted: one } of outcomes) {
+      if (one.outcome.kind === 'delivered') replies.set(recipient.address, forDelivered);
+    }
+    const ended = outcomes.flatMap(({ recipient, attempted: one }) =>
+      one.outcome.kind === 'delivered' ? [recipient] : [],
+    );
+    const isHeard = !gone.aborted && !isNotTaken(forDelivered);
+    for (const recipient of [...ended, ...before]) {
+      if (isHeard) delivered.forget(idFor(recipient.address));
+      else delivered.remember(idFor(recipient.address));
+    }
+    const again = ended.length + before.size;
+    if (!isHeard && again > 0) {
+      const message = `${id} was delivered to ${again} of ${recipients.length}, and its MTA keeps it: they are left out when it comes again`;
+      log.notice({ level: 'warn', code: 'delivered-unheard', message });
+    }
+    return work.protocol === 'smtp' && open !== undefined
+      ? new Map(recipients.map(({ address }) => [address, open]))
+      : replies;
+  }
+
+  return {
+    async settle(work) {
+      const keys = work.recipients.map(({ address }) => work.idFor(address));
+      if (keys.some((key) => underWay.has(key)))
+        return new Map(work.recipients.map(({ address }) => [address, UNDER_WAY]));
+      for (const key of keys) underWay.add(key);
+      try {
+        return await settle(work);
+      } finally {
+        for (const key of keys) underWay.delete(key);
+      }
+    },
+  };
+}
+
+const UNDER_WAY = ownReply(451, '4.3.2', 'an attempt to deliver this very message is under way');
+
+/** Content that must be converted, and, where a receiver can write it, a report of success, are not for us. */
+function mayAttempt({ handOver, submission }: Work, { notify }: Recipient): boolean {
+  if (submission.content.bareNewlines) return false;
+  return handOver === undefined || notify?.includes('SUCCESS') !== true;
+}
+
+const NOT_OURS: Attempted = {
+  outcome: {
+    kind: 'postponed',
+    reply: ownReply(
+      451,
+      '4.3.0',
+      'not attempted here: it takes a receiver to convert it, or to report success',
+    ),
+  },
+};
+
+/** What the MTA hears of a recipient whom nobody took: never a permanent reply, never the end of its session. */
+function transient(reply: Reply): Reply {
+  if (replyClass(reply) === 'transient' && reply.code !== 421) return reply;
+  const status = reply.enhanced === undefined ? '4.0.0' : `4${reply.enhanced.slice(1)}`;
+  return ownReply(451, status, reply.text);
+}
+
+/** The first that a host said, rather than one of ours. */
+function lastReplyOf(attempts: readonly Attempted[]): HostReply {
+  const told = attempts.find(({ outcome, peer }) => peer !== undefined && outcome.kind !== 'postponed');
+  const { outcome, peer } = told ?? attempts[0] ?? NOT_OURS;
+  return {
+    ...outcome.reply,
+    ...(peer !== undefined && isHostName(peer.host) && { host: peer.host }),
+  };
+}
+
+function isNotTaken(reply: Reply | undefined): reply is Reply {
+  return reply !== undefined && replyClass(reply) !== 'positive';
+}
