@@ -4,8 +4,11 @@
 
 import type { Generation, Runtime } from './generation.ts';
 import { listenHttp } from './http/listener.ts';
+import { listenMetrics } from './http/metrics-listener.ts';
+import { healthOf } from './http/request.ts';
 import type { HttpSettings } from './http/settings.ts';
 import type { Log } from './log.ts';
+import type { MetricsSource } from './metrics.ts';
 import { describePlace, type Place, type PlaceKind, placeName } from './places.ts';
 import { listenSmtp } from './smtp/listener.ts';
 import type { ListenerSettings } from './smtp/settings.ts';
@@ -14,6 +17,8 @@ import type { ListenerSettings } from './smtp/settings.ts';
 export interface OpenListener {
   readonly address: string;
   readonly port: number;
+  /** Open ones of clients, where they are counted. */
+  readonly connections?: number;
   /** Accepts nothing more at once; resolves when every session has ended. Those that take longer are cut. */
   close(graceMs: number): Promise<void>;
 }
@@ -92,12 +97,23 @@ export class Listeners {
 
   async #open(standing: Standing): Promise<Entry> {
     const entry: { standing: Standing; listener?: OpenListener } = { standing };
-    const listener = await openListener(this.#runtime, standing.place, () => entry.standing).catch(
-      (error: unknown) => {
-        throw new Error(`${describePlace(standing.place)}: ${reasonOf(error)}`, { cause: error });
-      },
-    );
+    const listener = await openListener(
+      this.#runtime,
+      standing.place,
+      () => entry.standing,
+      () => this.#connections(),
+    ).catch((error: unknown) => {
+      throw new Error(`${describePlace(standing.place)}: ${reasonOf(error)}`, { cause: error });
+    });
     return Object.assign(entry, { listener });
+  }
+
+  #connections(): readonly { readonly listener: string; readonly open: number }[] {
+    return [...this.#entries.values()].flatMap(({ standing: { place }, listener }) =>
+      listener.connections === undefined
+        ? []
+        : [{ listener: describePlace({ ...place, port: listener.port }), open: listener.connections }],
+    );
   }
 
   #close(name: string): void {
@@ -121,7 +137,12 @@ export class Listeners {
 }
 
 // To add a kind of listener, open it here; `standing` is asked for whenever something is needed, so that a reload holds.
-async function openListener(runtime: Runtime, place: Place, standing: () => Standing): Promise<OpenListener> {
+async function openListener(
+  runtime: Runtime,
+  place: Place,
+  standing: () => Standing,
+  connections: MetricsSource['connections'],
+): Promise<OpenListener> {
   const { address, port } = place;
   switch (place.kind) {
     case 'smtp':
@@ -141,7 +162,14 @@ async function openListener(runtime: Runtime, place: Place, standing: () => Stan
         settings: () => httpSettings(standing()),
       });
     case 'metrics':
-      throw new Error(`a listener of kind ${place.kind} is not served yet`);
+      return await listenMetrics({
+        address,
+        port,
+        hostName: place.hostName,
+        contentType: runtime.metrics.contentType,
+        metrics: () => runtime.metrics.text(metricsSource(runtime, standing().generation, connections)),
+        health: () => healthOf(standing().generation.ways),
+      });
   }
 }
 
@@ -160,6 +188,21 @@ function smtpSettings(
     tls: place.files.tls,
     users: place.files.users,
     notice: runtime.log.notice,
+  };
+}
+
+function metricsSource(
+  { memory }: Runtime,
+  { health, targets, outboxes }: Generation,
+  connections: MetricsSource['connections'],
+): MetricsSource {
+  return {
+    heldBytes: () => memory.heldBytes,
+    maxHeldBytes: () => memory.limitBytes,
+    routes: () => health.routes(targets.all),
+    queues: () =>
+      [...outboxes].map(([{ domain }, { active, waiting }]) => ({ queue: domain, active, waiting })),
+    connections,
   };
 }
 

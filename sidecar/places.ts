@@ -4,9 +4,15 @@
 
 import { hostname, networkInterfaces } from 'node:os';
 import type { Configuration, ListenerKind, Settings } from '../shared/config/configuration.ts';
-import { evaluate, evaluateListen } from '../shared/config/evaluate.ts';
+import { evaluate, evaluateListen, findSetting } from '../shared/config/evaluate.ts';
 import { formatFault, type Place as Written } from '../shared/config/fault.ts';
-import { formatListen, type ListenAddress, listenAddresses, narrowedText } from '../shared/config/listen.ts';
+import {
+  formatListen,
+  type Interfaces,
+  type ListenAddress,
+  listenAddresses,
+  narrowedText,
+} from '../shared/config/listen.ts';
 import type { Network } from '../shared/config/networks.ts';
 import type { Option } from '../shared/config/option.ts';
 import { OPTIONS } from '../shared/config/options.ts';
@@ -79,6 +85,9 @@ export function wantedPlaces(
     }
     if (listen.host === undefined && !guarded) warnings.add(narrowedText(listen, 'Relay_Hosts'));
   }
+  const metrics = metricsPlaces(configuration, interfaces);
+  if (typeof metrics === 'string') faults.add(metrics);
+  else places.push(...metrics);
   const seen = new Set<string>();
   for (const place of places) {
     const name = `${place.address} ${place.port}`;
@@ -86,6 +95,27 @@ export function wantedPlaces(
     seen.add(name);
   }
   return { places, faults: [...faults], warnings: [...warnings] };
+}
+
+/** Metrics_Listen, or why it may not be. What stands there tells of routes and amounts, to this machine alone. */
+function metricsPlaces(configuration: Configuration, interfaces: Interfaces): readonly Place[] | string {
+  const listen = evaluate(configuration, OPTIONS.Metrics_Listen);
+  if (listen === undefined) return [];
+  const decision = listenAddresses(listen, { interfaces, guarded: false, guard: '' });
+  const written = findSetting(configuration, OPTIONS.Metrics_Listen, {})?.place;
+  if (!decision.ok) {
+    const message = `Metrics_Listen "${formatListen(listen)}" would be reachable from other machines`;
+    const mend = 'listen on 127.0.0.1';
+    return written === undefined ? `${message}; ${mend}` : formatFault({ place: written, message, mend });
+  }
+  const value = <T>(option: Option<T>): T => evaluate(configuration, option);
+  return decision.addresses.map((address) => ({
+    ...settingsFrom('metrics', value),
+    address,
+    port: listen.port,
+    files: { tls: undefined, users: undefined, digests: new Map<string, string>() },
+    written,
+  }));
 }
 
 interface WantedListen extends Omit<Place, 'address' | 'port' | 'files'> {

@@ -4,8 +4,6 @@
 
 import type { Configuration } from '../shared/config/configuration.ts';
 import { changesBetween } from './changes.ts';
-import { createDeliveredMemory } from './attempt/delivered-memory.ts';
-import type { DestinationTuning } from './attempt/wiring.ts';
 import { type Clock, systemClock } from './clock.ts';
 import {
   createGeneration,
@@ -19,6 +17,7 @@ import {
 import { MemoryBudget } from './intake/memory-budget.ts';
 import { Listeners, type ListeningAddress } from './listeners.ts';
 import { type Log, logTo, type SidecarRecord } from './log.ts';
+import { createMetrics } from './metrics.ts';
 import type { PlaceOptions } from './places.ts';
 import { createReceiverClient } from './push/receiver-client.ts';
 import { type AwsCredentials, createSigner } from './push/signature.ts';
@@ -38,8 +37,6 @@ export interface SidecarOptions extends PlaceOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly limits?: Partial<SidecarLimits>;
-  /** How attempts by SMTP find destinations, where no option says it. */
-  readonly destinations?: DestinationTuning;
   /** For routes with sigv4=1. */
   readonly awsCredentials?: () => Promise<AwsCredentials>;
 }
@@ -75,7 +72,12 @@ export class SidecarStartError extends Error {
 
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const clock = options.clock ?? systemClock;
-  const log = logTo(options.log, () => clock.nowMs());
+  const metrics = createMetrics();
+  const take = (record: SidecarRecord): void => {
+    metrics.record(record);
+    options.log(record);
+  };
+  const log = logTo(take, () => clock.nowMs());
   const plan = checkSidecar(options);
   const client = createReceiverClient(
     clock,
@@ -86,10 +88,9 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     memory: new MemoryBudget(plan.maxHeldBytes),
     clock,
     log,
+    metrics,
     random: options.random ?? Math.random,
     tuning: { ...DEFAULT_TUNING, ...options.limits },
-    delivered: createDeliveredMemory(clock.nowMs),
-    ...(options.destinations !== undefined && { destinations: options.destinations }),
   };
   const running = new RunningSidecar(options, runtime, createGeneration(plan, runtime));
   await running.listen();

@@ -8,20 +8,24 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { isLoopback } from '../../shared/config/networks.ts';
 import { type Problem, problem } from '../../shared/xfer/problem.ts';
-import { refuseConnection } from '../smtp/listener.ts';
 import type { HttpSettings } from './settings.ts';
 
 /** Undefined lets the request in. */
 export function refuseRequest(
   request: Pick<IncomingMessage, 'headers' | 'socket'>,
+  /** That of this request included. */
   openConnections: number,
   settings: Pick<HttpSettings, 'hostName' | 'relayHosts' | 'maxConnections'>,
 ): Problem | undefined {
   const { headers, socket } = request;
-  // The connection of this request is one of the open ones.
-  const refusal = refuseConnection(socket, openConnections - 1, settings);
-  if (refusal !== undefined) {
-    return problem(refusal.enhanced === '4.7.1' ? 'forbidden' : 'unavailable', refusal.text);
+  const from = socket.remoteAddress ?? '';
+  // A connection to one of the machine's own addresses from that very address never left the machine.
+  const own = isLoopback(from) || from === socket.localAddress;
+  if (!own && !settings.relayHosts.some((network) => network.contains(from))) {
+    return problem('forbidden', `${from} is not in Relay_Hosts`);
+  }
+  if (openConnections > settings.maxConnections) {
+    return problem('unavailable', `${settings.maxConnections} connections are open already; try again`);
   }
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) {
     return problem('forbidden', 'requests of web pages are not taken');
@@ -34,7 +38,7 @@ export function refuseRequest(
 }
 
 /** An HTTP/1.0 client says no Host, and is no browser. */
-function isOwnName(host: string | undefined, hostName: string): boolean {
+export function isOwnName(host: string | undefined, hostName: string): boolean {
   if (host === undefined) return true;
   const name = host
     .replace(/:\d*$/, '')

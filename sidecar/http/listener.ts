@@ -2,12 +2,13 @@
 // Slow and silent clients are bounded in time, all of them in number and in the memory that they may fill. A client
 // that leaves before its answer aborts what is under way for it. Closing answers what is in flight and takes nothing new.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { formatProblem, type WireAnswer } from '../../shared/xfer/problem.ts';
 import type { Clock } from '../clock.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
 import { refuseRequest } from './access.ts';
 import { later, RETRY_AFTER_SECONDS } from './answer.ts';
+import { bind } from './bind.ts';
 import { answerRequest } from './request.ts';
 import type { HttpSettings } from './settings.ts';
 
@@ -60,9 +61,7 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
   server.on('request', (request, response) => take(request, response, () => undefined));
   // Who asks first whether to send the content hears a refusal instead of being told to go on.
   server.on('checkContinue', (request, response) => take(request, response, () => response.writeContinue()));
-  await listening(server, options);
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('a TCP server has an address and a port');
+  const bound = await bind(server, options);
   return {
     address: bound.address,
     port: bound.port,
@@ -132,14 +131,4 @@ async function serve(
 
 function retryAfter(status: number): number | undefined {
   return status === 429 || status === 503 ? RETRY_AFTER_SECONDS : undefined;
-}
-
-function listening(server: Server, options: HttpListenerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: options.address, port: options.port, backlog: 511 }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

@@ -141,7 +141,8 @@ async function transfer(context: RequestContext, endpoint: 'xfer' | 'kumomta'): 
   ids.push(...read.messages.map((one) => (one.kind === 'refused' ? one.id : one.header.id)));
   try {
     const patienceEndMs = startMs + asked.patienceMs;
-    const terms = { arrivedAtMs: startMs, startedAtMs: clock.nowMs(), patienceEndMs, gone };
+    const peer = request.socket.remoteAddress ?? '';
+    const terms = { peer, arrivedAtMs: startMs, startedAtMs: clock.nowMs(), patienceEndMs, gone };
     return answerOf(read.format, await handOverAll(ways, read.messages, terms));
   } finally {
     read.release();

@@ -14,6 +14,8 @@ import type { Mode, Target } from '../routing/targets.ts';
 import type { Part, Ways } from './ways.ts';
 
 export interface TransferTerms {
+  /** The client's address. */
+  readonly peer: string;
   /** When the request's header came: patience counts from here. */
   readonly arrivedAtMs: number;
   /** When the whole body was there. */
@@ -87,7 +89,7 @@ async function handOverMessage(
     })),
   );
   for (const { part, result } of settled) {
-    ways.record(part, result, replyFor(result, 'rerouted', id), terms.startedAtMs);
+    ways.record(part, result, replyFor(result, 'rerouted', id), terms);
   }
   return worst(
     id,

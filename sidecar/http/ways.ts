@@ -4,13 +4,14 @@
 import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
 import type { Reply } from '../../shared/smtp/reply.ts';
 import type { Clock } from '../clock.ts';
-import { type Log, responseFields, type XferOut } from '../log.ts';
+import type { Log, XferOut } from '../log.ts';
 import type { HandOverResult, HeldMessage } from '../push/held-message.ts';
 import type { Outbox } from '../push/outbox.ts';
 import type { ReceiverClient } from '../push/receiver-client.ts';
 import type { RouteHealth } from '../push/route-health.ts';
 import { withdraw } from '../push/withdraw.ts';
 import type { Choice, Target, Targets } from '../routing/targets.ts';
+import { xferOut } from '../xfer-out.ts';
 import { type RecallOutcome, recallEverywhere } from './recall.ts';
 
 /** One message for one target. */
@@ -27,7 +28,12 @@ export interface Ways {
   takeBack(target: Target, routeName: string | null, id: string): Promise<XferOut['withdrawal']>;
   /** Asks every receiver that may have the message. */
   recall(id: string, untilMs: number): Promise<RecallOutcome>;
-  record(part: Part, result: HandOverResult, reply: Reply, startMs: number): void;
+  record(
+    part: Part,
+    result: HandOverResult,
+    reply: Reply,
+    from: { readonly peer: string; readonly startedAtMs: number },
+  ): void;
 }
 
 export interface WaysOptions {
@@ -43,8 +49,7 @@ export interface WaysOptions {
 
 export function createWays(options: WaysOptions): Ways {
   const { targets, outboxes, health, clock, log } = options;
-  const isUp = (target: Target): boolean =>
-    chainOf(target).some((one) => health.firstUp(one, clock.nowMs()) !== undefined);
+  const isUp = (target: Target): boolean => health.firstUp(target, clock.nowMs()) !== undefined;
   return {
     choose: (address) => targets.choose(address),
     anyUp: () => targets.all.some(isUp),
@@ -61,23 +66,20 @@ export function createWays(options: WaysOptions): Ways {
       return found === undefined ? 'unconfirmed' : withdraw(options, ...found, id);
     },
     recall: (id, untilMs) => recallEverywhere(options, id, untilMs),
-    record({ header, content, mode, target, gone }, result, reply, startMs) {
-      log.record({
-        id: header.id,
-        sender: header.envelope.sender,
-        recipients: header.envelope.recipients.map(({ address }) => address),
-        size: content.sizeBytes,
-        queue: target.domain,
-        mode,
-        route: result.route,
-        verdict: result.ending,
-        withdrawal: result.withdrawal,
-        client_gone: gone.aborted,
-        response: responseFields(reply),
-        latency_ms: clock.nowMs() - startMs,
-        tries: result.tries,
-        batch: result.batch,
-      });
+    record(part, result, reply, { peer, startedAtMs }) {
+      const { header, mode, target, gone } = part;
+      log.record(
+        xferOut({
+          header,
+          mode,
+          queue: target.domain,
+          result,
+          reply,
+          clientGone: gone.aborted,
+          latencyMs: clock.nowMs() - startedAtMs,
+          by: { protocol: 'HTTP', name: null, address: peer },
+        }),
+      );
     },
   };
 }

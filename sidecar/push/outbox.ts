@@ -61,6 +61,16 @@ export class Outbox {
     return waitedMs > (message.deadlineAtMs - addedAtMs) * LATE_PART;
   }
 
+  /** Transfers with a request under way. */
+  get active(): number {
+    return this.#active;
+  }
+
+  /** Messages that wait for a transfer. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** The message is settled in any case, before long after its deadline. */
   add(message: HeldMessage): void {
     if (this.full) {
