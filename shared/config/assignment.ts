@@ -6,7 +6,7 @@ import { isIgnoredOption } from './momentum-names.ts';
 import { nearestName } from './nearest.ts';
 import { OPTIONS_BY_NAME, type Option } from './options.ts';
 import { placesOfOption, type Where } from './stanzas.ts';
-import type { Assignment, Value } from './syntax.ts';
+import type { Assignment, Scalar, Value } from './syntax.ts';
 import type { Reading } from './value-types.ts';
 
 export type AssignmentReading =
@@ -71,7 +71,7 @@ function valueFault(
     reason === undefined
       ? `${option.name} takes ${takesOf(option)}, not ${written}`
       : `${option.name}: ${reason}`;
-  const told = mend ?? (culprit.kind === 'scalar' ? numberMeant(option, culprit.text) : undefined);
+  const told = mend ?? (culprit.kind === 'scalar' ? numberMeant(option, culprit) : undefined);
   return { place: culprit.place, message, ...(told === undefined ? {} : { mend: told }) };
 }
 
@@ -86,13 +86,13 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** "write 300", where 5m was written for a number of seconds. */
-function numberMeant(option: Option<unknown>, text: string): string | undefined {
-  const match = /^(\d{1,9})\s*([a-z]+)$/i.exec(text);
+function numberMeant(option: Option<unknown>, written: Scalar): string | undefined {
+  const match = /^(\d{1,9})\s*([a-z]+)$/i.exec(written.text);
   const oneMs = UNIT_MS.get(match?.[2]?.toLowerCase() ?? '');
   const unitMs = option.unit === 'seconds' ? 1_000 : option.unit === 'milliseconds' ? 1 : undefined;
   if (oneMs === undefined || unitMs === undefined) return undefined;
   const meant = (Number(match?.[1]) * oneMs) / unitMs;
-  return Number.isInteger(meant) ? `write ${meant}` : undefined;
+  return option.type.read({ ...written, text: String(meant) }).ok ? `write ${meant}` : undefined;
 }
 
 function optionNames(): readonly string[] {

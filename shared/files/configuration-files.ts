@@ -1,22 +1,18 @@
 // Configuration files on this machine: read once, every fault told together with its file and line. The
 // configuration language itself is shared/config; this is where its files are opened.
 
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import type { Configuration } from '../config/configuration.ts';
-import { type Fault, formatFault } from '../config/fault.ts';
+import { type Fault, formatFault, visible } from '../config/fault.ts';
 import type { SourceFile } from '../config/lexer.ts';
-import { type LoadResult, loadConfiguration } from '../config/load.ts';
-import {
-  certificatesFault,
-  deliverySettingsWritten,
-  type NamedFile,
-  namedFiles,
-} from '../config/named-files.ts';
-import { OPTIONS } from '../config/options.ts';
+import { type IncludeResult, type LoadResult, loadConfiguration } from '../config/load.ts';
+import { certificatesFault, type NamedFile, namedFiles } from '../config/named-files.ts';
+import type { Side } from '../config/option.ts';
 import { checkReceiving } from '../config/receiving.ts';
+import { checkSending } from '../config/sending.ts';
+import { settingsWithoutEffect } from '../config/without-effect.ts';
 import { formatReplyClassFault, readReplyClasses } from '../report/class-file.ts';
+import { readFolder, readText } from './read-text.ts';
 
 export interface ReadConfiguration {
   readonly ok: true;
@@ -25,7 +21,7 @@ export interface ReadConfiguration {
   readonly files: readonly SourceFile[];
   /** Those and what they include. */
   readonly sources: readonly SourceFile[];
-  /** One line each: what has no effect. */
+  /** One line each: what has no effect, and what delays or loses mail. */
   readonly warnings: readonly string[];
 }
 
@@ -36,90 +32,113 @@ export interface ReceivingConfiguration extends ReadConfiguration {
 
 export interface Faults {
   readonly ok: false;
-  /** One line each, all of them. */
+  /** All of them, in the order of the files: each with its line and carets below what is wrong. */
   readonly faults: readonly string[];
 }
 
+/** The path of a file, or a text that has been read already. */
+export type Input = string | SourceFile;
+
 /** As either side reads them: what the language itself knows of faults. */
-export function readConfigurationFiles(paths: readonly string[]): ReadConfiguration | Faults {
-  return readAll(paths, (result) => result);
+export function readConfigurationFiles(inputs: readonly Input[]): ReadConfiguration | Faults {
+  return readAll(inputs, (result) => result);
+}
+
+/** As the sidecar reads them: with what cannot work there, and what would delay or lose mail. */
+export function readSendingFiles(inputs: readonly Input[]): ReadConfiguration | Faults {
+  return readAll(inputs, (loaded) =>
+    loaded.ok ? joined(loaded, checkSending(loaded.configuration)) : loaded,
+  );
 }
 
 /** As the receiving side reads them: with what it cannot do, and with the files that options name. */
-export function readReceivingFiles(paths: readonly string[]): ReceivingConfiguration | Faults {
+export function readReceivingFiles(inputs: readonly Input[]): ReceivingConfiguration | Faults {
   const named = new Map<string, string>();
-  const result = readAll(paths, (loaded) => {
+  const result = readAll(inputs, (loaded) => {
     if (!loaded.ok) return loaded;
     const { faults, warnings } = checkReceiving(loaded.configuration);
-    const all = [...faults, ...cipherFaults(loaded.configuration), ...readNamed(loaded.configuration, named)];
-    return all.length > 0
-      ? { ok: false, faults: all }
-      : { ...loaded, warnings: [...loaded.warnings, ...warnings] };
+    const ofFiles = readNamed(loaded.configuration, named);
+    return joined(loaded, { faults: [...faults, ...ofFiles], warnings });
   });
   return result.ok ? { ...result, named } : result;
 }
 
-/** The file that an `include` names, seen from the file that includes it; undefined when it cannot be read. */
-export function readInclude(path: string, includedFrom: string): SourceFile | undefined {
+/** What stands in a configuration for nothing on a side, as it is printed. */
+export function withoutEffect(configuration: Configuration, side: Side): readonly string[] {
+  return settingsWithoutEffect(configuration, side).map(formatWarning);
+}
+
+/** The file that an `include` names, or those of a folder, seen from the file that includes it. */
+export function readInclude(path: string, includedFrom: string): IncludeResult {
   const found = resolve(dirname(includedFrom), path);
-  const text = readText(found);
-  return typeof text === 'string' ? { path: found, text } : undefined;
+  const folder = readFolder(found);
+  if ('refused' in folder) return folder;
+  if (folder.files === undefined) {
+    const file = readText(found);
+    return file.ok ? { path: found, text: file.text } : file;
+  }
+  if (folder.files.length === 0) return { refused: 'is a folder without a file that ends in .conf' };
+  const texts = folder.files.map((name) => ({ path: name, ...readText(name) }));
+  const broken = texts.find((file) => !file.ok);
+  if (broken !== undefined && !broken.ok)
+    return { refused: `is a folder, and ${broken.path} ${broken.refused}` };
+  return texts.flatMap((file) => (file.ok ? [{ path: file.path, text: file.text }] : []));
+}
+
+function joined(
+  loaded: LoadResult & { readonly ok: true },
+  checked: { readonly faults: readonly Fault[]; readonly warnings: readonly Fault[] },
+): LoadResult {
+  if (checked.faults.length > 0) return { ok: false, faults: checked.faults };
+  return { ...loaded, warnings: [...loaded.warnings, ...checked.warnings] };
 }
 
 function readAll(
-  paths: readonly string[],
+  inputs: readonly Input[],
   check: (result: LoadResult) => LoadResult,
 ): ReadConfiguration | Faults {
   const files: SourceFile[] = [];
   const unreadable: string[] = [];
-  for (const path of paths) {
-    const text = readText(path);
-    if (typeof text === 'string') files.push({ path, text });
-    else unreadable.push(text.message);
+  for (const input of inputs) {
+    if (typeof input !== 'string') {
+      files.push(input);
+      continue;
+    }
+    const read = readText(input);
+    if (read.ok) files.push({ path: input, text: read.text });
+    else unreadable.push(`${visible(input)} ${read.refused}`);
   }
   const included: SourceFile[] = [];
   const result = check(
     loadConfiguration(files, (path, from) => {
-      const file = readInclude(path, from);
-      if (file !== undefined) included.push(file);
-      return file;
+      const found = readInclude(path, from);
+      if (found !== undefined && !('refused' in found)) included.push(...('path' in found ? [found] : found));
+      return found;
     }),
   );
   const faults = result.ok ? [] : result.faults.map(formatFault);
   if (!result.ok || unreadable.length > 0) return { ok: false, faults: [...unreadable, ...faults] };
-  const warnings = result.warnings.map(({ place, message }) => `${place.file}:${place.line}: ${message}`);
   return {
     ok: true,
     configuration: result.configuration,
     files,
     sources: [...files, ...included],
-    warnings,
+    warnings: result.warnings.map(formatWarning),
   };
 }
 
-/** Whether OpenSSL knows the ciphers is its own to say. */
-function cipherFaults(configuration: Configuration): readonly Fault[] {
-  return deliverySettingsWritten(configuration).flatMap((settings): Fault[] => {
-    const setting = settings.get(OPTIONS.TLS_Ciphers.name);
-    if (setting?.value.kind !== 'scalar') return [];
-    try {
-      createSecureContext({ ciphers: setting.value.text });
-      return [];
-    } catch {
-      const message = `${setting.option.name}: OpenSSL knows no cipher of "${setting.value.text}"`;
-      return [{ place: setting.place, message, mend: '`openssl ciphers LIST` says what it knows' }];
-    }
-  });
+function formatWarning({ place, message, mend }: Fault): string {
+  return visible(`${place.file}:${place.line}: ${message}${mend === undefined ? '' : `; ${mend}`}`);
 }
 
-function readNamed(configuration: Configuration, named: Map<string, string>) {
+function readNamed(configuration: Configuration, named: Map<string, string>): readonly Fault[] {
   return namedFiles(configuration).flatMap((file) => {
-    const text = readText(file.path);
-    if (typeof text !== 'string') {
-      return [{ place: file.place, message: `${file.option.name}: ${text.message}` }];
+    const read = readText(file.path);
+    if (!read.ok) {
+      return [{ place: file.place, message: `${file.option.name}: ${file.path} ${read.refused}` }];
     }
-    named.set(file.path, text);
-    return faultsOf(file, text);
+    named.set(file.path, read.text);
+    return faultsOf(file, read.text);
   });
 }
 
@@ -134,12 +153,4 @@ function faultsOf(file: NamedFile, text: string): readonly Fault[] {
     place: file.place,
     message: `${file.option.name}: ${formatReplyClassFault(fault)}`,
   }));
-}
-
-function readText(path: string): string | Error {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
 }
