@@ -7,6 +7,9 @@ import type { Configuration } from '../shared/config/configuration.ts';
 import { evaluate } from '../shared/config/evaluate.ts';
 import { formatFault } from '../shared/config/fault.ts';
 import { OPTIONS } from '../shared/config/options.ts';
+import { ATTEMPT_MS } from './attempt/attempt-first.ts';
+import type { DeliveredMemory } from './attempt/delivered-memory.ts';
+import { type Attempts, createAttempts, type DestinationTuning } from './attempt/wiring.ts';
 import type { Clock } from './clock.ts';
 import { createWays, type Ways } from './http/ways.ts';
 import type { MemoryBudget } from './intake/memory-budget.ts';
@@ -31,6 +34,9 @@ export interface Runtime {
   /** In [0, 1). */
   readonly random: () => number;
   readonly tuning: Tuning;
+  /** Of attempts by SMTP. */
+  readonly delivered: DeliveredMemory;
+  readonly destinations?: DestinationTuning;
 }
 
 /** What no option says. */
@@ -108,18 +114,38 @@ export function createGeneration(plan: Plan, runtime: Runtime): Generation {
   const tools = { client, health, clock, log, random, pushed: metrics.pushed };
   const outboxes = new Map(targets.all.map((target) => [target, new Outbox(target, tools, tuning)]));
   const instance = evaluate(configuration, OPTIONS.Instance) ?? hostname();
+  const hostName = evaluate(configuration, OPTIONS.EHLO_Hostname) ?? hostname();
+  const attempts = plan.places.some(({ attemptFirst }) => attemptFirst)
+    ? createAttempts(configuration, hostName, runtime)
+    : undefined;
   return {
     ...plan,
     ways: createWays({ targets, outboxes, health, client, clock, random, log }),
-    reception: createReception({ targets, outboxes, health, instance, clock, log }),
+    reception: createReception({
+      targets,
+      outboxes,
+      health,
+      instance,
+      hostName,
+      bareNewlines: evaluate(configuration, OPTIONS.Bare_Newlines),
+      clock,
+      log,
+      ...(attempts !== undefined && { attemptFirst: attempts }),
+    }),
     health,
     outboxes,
     instance,
-    graceMs: Math.max(...targets.all.map((target) => target.handoffDeadlineMs)) + WITHDRAWAL_MS,
+    graceMs: graceMs(targets, attempts),
     async idle() {
       await Promise.all([...outboxes.values()].map((outbox) => outbox.idle()));
+      await attempts?.close();
     },
   };
+}
+
+function graceMs(targets: Targets, attempts: Attempts | undefined): number {
+  const handOverMs = Math.max(...targets.all.map((target) => target.handoffDeadlineMs));
+  return handOverMs + (attempts === undefined ? 0 : ATTEMPT_MS) + WITHDRAWAL_MS;
 }
 
 /** A withdrawal after the deadline, and some time to say so. */

@@ -72,6 +72,35 @@ export type ReceptionProtocol =
   | 'LMTPSA'
   | 'HTTP';
 
+/** What came of an attempt by SMTP for one recipient (Attempt_First). `Delayed`: nobody was asked. */
+export interface AttemptRecord {
+  readonly type: 'Delivery' | 'TransientFailure' | 'Bounce' | 'Uncertain' | 'Delayed';
+  /** Epoch seconds. */
+  readonly timestamp: number;
+  readonly id: string;
+  readonly sender: string;
+  readonly recipient: string;
+  /** The recipient's domain, KumoMTA's queue name. */
+  readonly queue: string;
+  readonly site?: string;
+  readonly size: number;
+  readonly response: {
+    readonly code: number;
+    readonly enhanced_code: string | null;
+    readonly content: string;
+    /** Where in the dialogue it was said. */
+    readonly command: string | null;
+  };
+  readonly peer_address?: { readonly name: string; readonly addr: string };
+  /** When the MTA took the message. */
+  readonly created: number;
+  readonly num_attempts: number;
+  readonly delivery_protocol?: 'ESMTP';
+  readonly reception_protocol: 'ESMTP' | 'LMTP';
+  readonly tls_cipher?: string;
+  readonly tls_protocol_version?: string;
+}
+
 /** Something that an operator must know and that is not about one message. */
 export interface Notice {
   readonly type: 'Notice';
@@ -103,19 +132,25 @@ export type NoticeCode =
   | 'content-not-kept'
   | 'withdrawal-unconfirmed'
   /** The MTA left before its 250 and the receiver had begun: it may deliver a second time. */
-  | 'double-possible';
+  | 'double-possible'
+  /** Delivered by an attempt of ours, and the MTA keeps the message: who got it is left out of its repeat. */
+  | 'delivered-unheard'
+  /** A domain announces an MTA-STS policy that could not be fetched. */
+  | 'policy-failed';
 
-export type SidecarRecord = XferOut | Notice;
+export type SidecarRecord = XferOut | AttemptRecord | Notice;
 
 export interface Log {
   record(record: Omit<XferOut, 'type' | 'timestamp'>): void;
   notice(notice: Omit<Notice, 'type' | 'timestamp'>): void;
+  attempt(record: AttemptRecord): void;
 }
 
 export function logTo(sink: (record: SidecarRecord) => void, nowMs: () => number): Log {
   return {
     record: (record) => sink({ type: 'XferOut', timestamp: nowMs() / 1000, ...record }),
     notice: (notice) => sink({ type: 'Notice', timestamp: nowMs() / 1000, ...notice }),
+    attempt: sink,
   };
 }
 

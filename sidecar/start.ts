@@ -3,6 +3,8 @@
 // forbids it, and then nothing was opened, or `listen` when an address could not be bound.
 
 import type { Configuration } from '../shared/config/configuration.ts';
+import { createDeliveredMemory } from './attempt/delivered-memory.ts';
+import type { DestinationTuning } from './attempt/wiring.ts';
 import { changesBetween } from './changes.ts';
 import { type Clock, systemClock } from './clock.ts';
 import {
@@ -37,6 +39,8 @@ export interface SidecarOptions extends PlaceOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly limits?: Partial<SidecarLimits>;
+  /** How attempts by SMTP find destinations, where no option says it. */
+  readonly destinations?: DestinationTuning;
   /** For routes with sigv4=1. */
   readonly awsCredentials?: () => Promise<AwsCredentials>;
 }
@@ -91,6 +95,8 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     metrics,
     random: options.random ?? Math.random,
     tuning: { ...DEFAULT_TUNING, ...options.limits },
+    delivered: createDeliveredMemory(clock.nowMs),
+    ...(options.destinations !== undefined && { destinations: options.destinations }),
   };
   const running = new RunningSidecar(options, runtime, createGeneration(plan, runtime));
   await running.listen();
