@@ -31,20 +31,21 @@ export function example(name: string): string {
   return fileURLToPath(new URL(`../../sidecar/examples/${name}`, import.meta.url));
 }
 
-export async function startSidecar(
-  lifetime: Lifetime,
-  options: { readonly configuration: string; readonly port: number },
-): Promise<SidecarProcess> {
+export interface SidecarOptions {
+  /** A file. */
+  readonly configuration: string;
+  /** Of 127.0.0.1; the file says 2525 when absent. */
+  readonly port?: number;
+}
+
+export async function startSidecar(lifetime: Lifetime, options: SidecarOptions): Promise<SidecarProcess> {
   const { configuration, port } = options;
+  const listen = port === undefined ? [] : ['--listen', `127.0.0.1:${port}`];
   const handedOver: HandedOver[] = [];
-  const program = await start(
-    process.execPath,
-    [MAIN, '--config', configuration, '--listen', `127.0.0.1:${port}`],
-    (line) => {
-      const parsed = OUT.safeParse(JSON.parse(line));
-      if (parsed.success) handedOver.push(parsed.data);
-    },
-  );
+  const program = await start(process.execPath, [MAIN, '--config', configuration, ...listen], (line) => {
+    const parsed = OUT.safeParse(JSON.parse(line));
+    if (parsed.success) handedOver.push(parsed.data);
+  });
   lifetime.defer(() => program.kill());
   await until(
     'the sidecar listens',
@@ -54,5 +55,5 @@ export async function startSidecar(
     },
     program.output,
   );
-  return { port, handedOver: () => handedOver, destroy: () => program.kill('SIGKILL') };
+  return { port: port ?? 2525, handedOver: () => handedOver, destroy: () => program.kill('SIGKILL') };
 }

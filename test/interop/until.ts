@@ -6,13 +6,14 @@ const EVERY_MS = 50;
 /** Far more than anything here takes, also on a slow machine. */
 const PATIENCE_MS = 60_000;
 
-/** The first answer of `probe` that is not undefined. Rejects after a minute, with what `evidence` has to say. */
+/** The first answer of `probe` that is not undefined. Rejects after `patienceMs`, with what `evidence` has to say. */
 export async function until<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
   evidence: () => string | Promise<string> = () => '',
+  patienceMs = PATIENCE_MS,
 ): Promise<T> {
-  const endAt = performance.now() + PATIENCE_MS;
+  const endAt = performance.now() + patienceMs;
   for (;;) {
     const found = await probe();
     if (found !== undefined) return found;
