@@ -56,6 +56,8 @@ export async function perform(
       const ready = (): void => {
         left = true;
       };
+      // The system may have refused the address at once: nothing goes out over a socket that is gone.
+      if (socket.destroyed) return;
       if (stands(socket)) ready();
       else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', ready);
     });

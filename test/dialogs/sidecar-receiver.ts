@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 
 export interface Frame {
   readonly header: Readonly<Record<string, unknown>>;
@@ -12,6 +13,7 @@ export interface ReceivedRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** As it came. */
   readonly body: Buffer;
   readonly frames: readonly Frame[];
   readonly ids: readonly string[];
@@ -31,7 +33,7 @@ export interface ScriptedReceiver {
   close(): Promise<void>;
 }
 
-export async function startReceiver(): Promise<ScriptedReceiver> {
+export async function startReceiver(port = 0): Promise<ScriptedReceiver> {
   const requests: ReceivedRequest[] = [];
   const scripts = new Map<string, { answers: Answer[]; otherwise: Answer }>();
   let waiters: (() => void)[] = [];
@@ -70,9 +72,8 @@ export async function startReceiver(): Promise<ScriptedReceiver> {
       if (server.listening) await new Promise((done) => server.close(done));
     },
   };
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  return Object.assign(receiver, { port });
+  await new Promise<void>((done, failed) => server.once('error', failed).listen(port, '127.0.0.1', done));
+  return Object.assign(receiver, { port: (server.address() as AddressInfo).port });
 }
 
 /** Every message taken. */
@@ -119,7 +120,9 @@ function respond(response: ServerResponse, code: number, body: unknown): void {
 }
 
 function readRequest(incoming: IncomingMessage, body: Buffer): ReceivedRequest {
-  const frames = incoming.headers['content-type'] === 'application/vnd.delay-xfer.v1' ? readFrames(body) : [];
+  const plain = incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
+  const frames =
+    incoming.headers['content-type'] === 'application/vnd.delay-xfer.v1' ? readFrames(plain) : [];
   return {
     method: incoming.method ?? '',
     path: incoming.url ?? '',
