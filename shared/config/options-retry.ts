@@ -38,7 +38,8 @@ export const RETRY_OPTIONS = {
     side: 'receiving',
     meaning: 'After how many retries a message fails; "auto" derives the number from Message_Expiration.',
     momentum: 'auto',
-    deviation: 'Expiry alone ends a message: postponements would otherwise count against it.',
+    deviation:
+      'Expiry alone ends a message: "auto" counts on intervals that double, and ends it early where they are cut short.',
   }),
   Message_Expiration: option({
     name: 'Message_Expiration',
