@@ -9,11 +9,10 @@ import type { RecipientOutcome, SmtpSession, TlsDemand, TlsResult } from '../smt
 import { ownReply } from '../smtp/reply.ts';
 import { attemptDelivery, type Dialogue, expireDelivery, postpone, type Run } from './attempt.ts';
 import type { Gate } from './gate.ts';
+import { handOver, type Order, type SessionLoad, type Work } from './hand-over.ts';
 import { hopsFrom, type Opener, openAny, type SiteFailure } from './open-site.ts';
 import type { Peer } from './outcomes.ts';
-import { StoreError } from './ports.ts';
-import { speakInBatches } from './recipient-batches.ts';
-import type { AttemptDeps, Task, TimerFate } from './timer-fate.ts';
+import type { AttemptDeps, Task } from './timer-fate.ts';
 
 export interface Egress extends Opener {
   /** How sessions are led that carry mail of a domain. */
@@ -26,17 +25,6 @@ export interface Egress extends Opener {
 export interface SiteRun extends Run {
   /** Aborted shortly before the deadline: sockets are destroyed, what is under way is settled. */
   readonly signal: AbortSignal;
-}
-
-/** What a session has carried. */
-export interface SessionLoad {
-  /** Named by RCPT. */
-  recipients: number;
-}
-
-interface Carrier {
-  readonly session: SmtpSession;
-  readonly load: SessionLoad;
 }
 
 /** No new transaction starts after this much of an invocation. */
@@ -65,19 +53,23 @@ export interface Site {
 /** What a run of a site needs. */
 export type SiteDeps = AttemptDeps & Pick<Egress, 'smtp' | 'tlsResults'>;
 
-export type Fates = (task: Task, fate: TimerFate) => void;
-
 export async function runSite(
   deps: SiteDeps,
   run: SiteRun,
   site: Site,
-  settle: Fates,
+  settle: Order['settle'],
   /** Lets as many sessions through as the hosts may have, of all sites that they are. */
   admitted: Gate = (work) => work(),
 ): Promise<void> {
   const { opening, deliveriesPerSession, recipientsPerSession } = site.terms;
-  const waiting = [...site.tasks];
+  const waiting: Work[] = site.tasks.map((task) => ({ task }));
   const late: Task[] = [];
+  /** Given back without a word, and being put off. */
+  const stranded: Promise<void>[] = [];
+  const putOff = ({ task, resume }: Work) => {
+    if (resume === undefined) late.push(task);
+    else stranded.push(resume(undefined).ended);
+  };
   let unreachable: SiteFailure | undefined;
   let startedCount = 0;
   /** Workers that have a session or are opening one. */
@@ -90,6 +82,16 @@ export async function runSite(
       deps.tlsResults.note(seen);
     }
   };
+
+  const order = (task: Task): Order => ({
+    run,
+    task,
+    site: site.name,
+    terms: site.terms,
+    settle,
+    mayFinish: () => mayFinish(deps, run, task),
+    putBack: (work) => waiting.unshift(work),
+  });
 
   const worker = async () => {
     let session: SmtpSession | undefined;
@@ -105,9 +107,17 @@ export async function runSite(
       await session.quit();
       session = undefined;
     };
-    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
+    for (;;) {
+      const work = waiting.shift();
+      if (work === undefined) {
+        if (unsettled.size === 0) break;
+        // A session that ends puts back what it did not speak of.
+        await Promise.race(unsettled);
+        continue;
+      }
+      const { task, resume } = work;
       if (!mayStart(deps, run, task)) {
-        late.push(task);
+        putOff(work);
         continue;
       }
       const isFull = handedOver >= deliveriesPerSession || load.recipients >= recipientsPerSession;
@@ -132,7 +142,7 @@ export async function runSite(
           if (opened.kind === 'failed') connected -= 1;
           // A site that takes no further session is not out of reach: those that it took carry the rest.
           if (opened.kind === 'failed' && connected > 0) {
-            waiting.unshift(task);
+            waiting.unshift(work);
             return;
           }
           if (opened.kind === 'failed') unreachable = opened;
@@ -140,9 +150,13 @@ export async function runSite(
         // Opening may have taken minutes, and a reply to the final dot must still find us here.
         const inTime = session === undefined ? !run.signal.aborted : mayFinish(deps, run, task);
         if (!inTime) {
-          late.push(task);
+          putOff(work);
           continue;
         }
+      }
+      if (session === undefined && resume !== undefined) {
+        putOff(work);
+        continue;
       }
       startedCount += 1;
       if (session === undefined) {
@@ -153,7 +167,8 @@ export async function runSite(
       const { domain } = task.timer;
       if (reached !== undefined && !counted.has(domain)) count(domain, reached.hop, reached.result);
       counted.add(domain);
-      const { begun, ended } = handOver(deps, run, site, { session, load }, task, settle);
+      const carrier = { session, load };
+      const { begun, ended } = resume?.(carrier) ?? handOver(deps, order(task), carrier);
       const settled = ended.finally(() => unsettled.delete(settled));
       unsettled.add(settled);
       await begun;
@@ -166,7 +181,8 @@ export async function runSite(
   const workers = Math.min(site.sessions, site.tasks.length);
   await Promise.all(Array.from({ length: workers }, () => admitted(worker)));
   // Given back by a worker that got no session, when no other was left to take it.
-  late.push(...waiting.splice(0));
+  waiting.splice(0).forEach(putOff);
+  await Promise.all(stranded);
   // What did not start comes back at the rate at which the others went.
   const elapsedMs = Math.max(deps.clock.nowMs() - run.startedAtMs, 1_000);
   const spreadMs = startedCount === 0 ? deps.tempo.postponeMs : (late.length / startedCount) * elapsedMs;
@@ -208,66 +224,6 @@ function failedDialogue(deps: AttemptDeps, site: string, failure: SiteFailure | 
     site,
     ...(hop === undefined ? {} : { peer: { host: hop.host, address: hop.address } }),
   });
-}
-
-/**
- * One delivery onto a session. `begun`: it was handed to the session, or will never be; `ended`: it is settled.
- * The next one may be leased after `begun`, so that its MAIL can leave with this one's final dot.
- */
-function handOver(
-  deps: AttemptDeps,
-  run: SiteRun,
-  { name: site, terms }: Site,
-  { session, load }: Carrier,
-  task: Task,
-  settle: Fates,
-): { readonly begun: Promise<void>; readonly ended: Promise<void> } {
-  const begun = Promise.withResolvers<void>();
-  const speak: Dialogue['speak'] = async (envelope, content, positions) => {
-    if (run.signal.aborted) return 'unattempted';
-    // Handed over ahead, it may be asked for minutes later: then it is too late for a reply to its final dot.
-    const timely = {
-      ...content,
-      open: async () => {
-        if (!mayFinish(deps, run, task)) throw new StoreError('not-applied', 'no time is left for its reply');
-        return content.open();
-      },
-    };
-    const outcomes = await speakInBatches(
-      envelope.recipients.length,
-      terms,
-      load,
-      async (from, to, isLast) => {
-        if (from > 0) {
-          await session.ready();
-          if (!session.usable) return undefined;
-        }
-        const recipients = envelope.recipients.slice(from, to);
-        const transaction = session.transact({ ...envelope, recipients }, timely);
-        if (isLast) begun.resolve();
-        const result = await transaction;
-        return result.kind === 'settled' ? result.outcomes : undefined;
-      },
-    );
-    if (outcomes.length === 0) return 'unattempted';
-    const { host, address } = session.target;
-    const takesDsn = session.extensions.keywords.has('DSN');
-    return {
-      atMs: deps.clock.nowMs(),
-      outcomes: new Map(
-        positions.flatMap((position, index) => {
-          const outcome = outcomes[index];
-          return outcome === undefined ? [] : [[position, outcome] as const];
-        }),
-      ),
-      peer: { host, address, takesDsn, ...(session.tls === undefined ? {} : { tls: session.tls }) },
-      site,
-    };
-  };
-  const ended = attemptDelivery(deps, run, task, { needsContent: true, speak })
-    .then((fate) => settle(task, fate))
-    .finally(begun.resolve);
-  return { begun: begun.promise, ended };
 }
 
 function mayStart(deps: AttemptDeps, run: SiteRun, task: Task): boolean {

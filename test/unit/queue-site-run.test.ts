@@ -123,7 +123,7 @@ test('content handed over ahead and asked for too late for a reply to its final 
   assert.deepEqual(story, ['content']);
 });
 
-test('mail whose worker gets no session while the other one is leaving gets a fate all the same', async () => {
+test('mail whose worker gets no session goes over that of another', async () => {
   const lastReply = Promise.withResolvers<void>();
   const handedOver = Promise.withResolvers<void>();
   let sent = 0;
@@ -153,7 +153,7 @@ test('mail whose worker gets no session while the other one is leaving gets a fa
   assert.deepEqual(site.fates.toSorted(), ['m1', 'm2', 'm3']);
   assert.deepEqual(
     ['m1', 'm2', 'm3'].map((id) => site.state(id)?.attempts),
-    [1, 0, 1],
+    [1, 1, 1],
   );
 });
 
@@ -179,4 +179,67 @@ test('a timer for reports alone is not routed and opens no session', async () =>
   );
   assert.deepEqual([...fates], [['one', 'finished']]);
   assert.deepEqual(site.opened, []);
+});
+
+/** A host whose sessions judge so many messages, and then hang up on the next. */
+function judging(site: ReturnType<typeof stage>, messages: number): SmtpClient {
+  return {
+    async open(target) {
+      site.opened.push(target.host);
+      let said = 0;
+      let isOver = false;
+      const session = site.sessionTo(target);
+      return {
+        kind: 'opened',
+        session: {
+          ...session,
+          get usable() {
+            return !isOver;
+          },
+          async transact(envelope, content) {
+            said += 1;
+            if (said <= messages) return session.transact(envelope, content);
+            isOver = true;
+            return { kind: 'unattempted', because: '421 enough' };
+          },
+        },
+      };
+    },
+  };
+}
+
+test('what an ended session did not speak of goes over the next one, and not for ever', async () => {
+  const site = stage(['m1', 'm2', 'm3'], () => delivered);
+  await site.run(HOPS.slice(1), 100, { smtp: judging(site, 1) });
+  assert.equal(site.opened.length, 3);
+  assert.deepEqual(site.fates.toSorted(), ['m1', 'm2', 'm3']);
+  assert.deepEqual(
+    ['m1', 'm2', 'm3'].map((id) => [site.state(id)?.state, site.state(id)?.attempts]),
+    [
+      ['finished', 1],
+      ['finished', 1],
+      ['finished', 1],
+    ],
+  );
+  const mute = stage(['m1'], () => delivered);
+  await mute.run(HOPS.slice(1), 100, { smtp: judging(mute, 0) });
+  assert.equal(mute.opened.length, 3);
+  assert.deepEqual(mute.fates, ['m1']);
+  const { state, attempts, lease, unsettledLeases } = mute.state('m1') ?? {};
+  assert.deepEqual([state, attempts, lease, unsettledLeases], ['open', 0, undefined, 0]);
+});
+
+test('what was put back when no session can be had any more is put off, with its lease given back', async () => {
+  const site = stage(['m1', 'm2'], () => delivered);
+  const once = judging(site, 1);
+  const smtp: SmtpClient = {
+    open: (target) =>
+      site.opened.length === 0
+        ? once.open(target)
+        : Promise.resolve({ kind: 'failed', stage: 'greeting', reply: ownReply(421, '4.7.0', 'not now') }),
+  };
+  await site.run(HOPS.slice(1), 100, { smtp });
+  assert.deepEqual(site.fates.toSorted(), ['m1', 'm2']);
+  const { state, attempts, lease } = site.state('m2') ?? {};
+  assert.deepEqual([state, attempts, lease], ['open', 0, undefined]);
 });
