@@ -3,6 +3,7 @@
 // receiver has it. Invariant (few doubles): who was delivered, and whose MTA did not hear so, is skipped when the
 // message comes again. Enforced here; test/dialogs/sidecar-attempt.test.ts fails without them.
 
+import { isIP } from 'node:net';
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { isHostName } from '../../shared/message/trace.ts';
 import { type HostReply, ownReply, type Reply, replyClass } from '../../shared/smtp/reply.ts';
@@ -169,8 +170,15 @@ function lastReplyOf(attempts: readonly Attempted[]): HostReply {
   const { outcome, peer } = told ?? attempts[0] ?? NOT_OURS;
   return {
     ...outcome.reply,
-    ...(peer !== undefined && isHostName(peer.host) && { host: peer.host }),
+    ...(peer !== undefined && isHostName(hostOf(peer.host)) && { host: hostOf(peer.host) }),
   };
+}
+
+/** An address stands in brackets where a host name may stand. */
+function hostOf(host: string): string {
+  const version = isIP(host);
+  if (version === 0) return host;
+  return version === 6 ? `[IPv6:${host}]` : `[${host}]`;
 }
 
 function isNotTaken(reply: Reply | undefined): reply is Reply {
