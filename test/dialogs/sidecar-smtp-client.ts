@@ -1,6 +1,7 @@
 // An SMTP client that says exactly what the test says, octet by octet, and hands replies out one by one.
 
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
 export interface RawClient {
   readonly socket: Socket;
@@ -23,7 +24,11 @@ export async function connectRaw(port: number): Promise<RawClient> {
 
 /** Its first reply is the greeting. */
 export function openRaw(port: number): RawClient {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+  return rawOver(connect({ host: '127.0.0.1', port, noDelay: true }));
+}
+
+/** Says its lines over a socket that is there. */
+export function rawOver(socket: Socket): RawClient {
   let text = '';
   let ended = false;
   let waiter: (() => void) | undefined;
@@ -66,6 +71,19 @@ export function openRaw(port: number): RawClient {
     },
   };
   return client;
+}
+
+/** After STARTTLS and its 220: TLS over the same connection. */
+export async function secureRaw(client: RawClient, options: ConnectionOptions = {}): Promise<RawClient> {
+  client.socket.removeAllListeners('data');
+  const secured = connectTls({ socket: client.socket, rejectUnauthorized: false, ...options });
+  const raw = rawOver(secured);
+  await new Promise<void>((resolve, reject) => {
+    secured.once('secureConnect', resolve);
+    secured.once('error', reject);
+    secured.once('close', () => reject(new Error('the connection ended')));
+  });
+  return raw;
 }
 
 /** EHLO, MAIL, RCPTs and DATA, all accepted; the next reply is the final dot's. */
