@@ -280,7 +280,7 @@ test('mail waits rather than leave in clear against an order, for all domains or
   await writeFile(file, 'Binding a {\n  TLS = "required"\n}\n');
   const [status, said] = await fails(t, '--config', file);
   assert.equal(status, 78);
-  assert.match(said, /tls\.conf:2:3: TLS cannot be required of one binding yet/);
+  assert.match(said, /tls\.conf:2:3: TLS cannot be required of this binding yet/);
 });
 
 test('mail of a domain goes to the relay that its Routes name', async (t) => {
