@@ -126,7 +126,6 @@ export function createGeneration(plan: Plan, runtime: Runtime): Generation {
       outboxes,
       health,
       instance,
-      hostName,
       bareNewlines: evaluate(configuration, OPTIONS.Bare_Newlines),
       clock,
       log,

@@ -96,7 +96,7 @@ export interface AttemptRecord {
   readonly created: number;
   readonly num_attempts: number;
   readonly delivery_protocol?: 'ESMTP';
-  readonly reception_protocol: 'ESMTP' | 'LMTP';
+  readonly reception_protocol: ReceptionProtocol;
   readonly tls_cipher?: string;
   readonly tls_protocol_version?: string;
 }

@@ -40,7 +40,7 @@ export function attemptRecord(
     }),
     created: receivedAtMs / 1_000,
     num_attempts: 1,
-    reception_protocol: protocol === 'smtp' ? 'ESMTP' : 'LMTP',
+    reception_protocol: submission.client.protocol ?? (protocol === 'smtp' ? 'ESMTP' : 'LMTP'),
   };
 }
 

@@ -7,11 +7,11 @@ import type { HostReply, Reply } from '../../shared/smtp/reply.ts';
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { XferHeader } from '../../shared/xfer/message.ts';
 import type { Clock } from '../clock.ts';
-import { type Log, responseFields } from '../log.ts';
+import type { Log } from '../log.ts';
 import type { HandOverResult } from '../push/held-message.ts';
 import type { Outbox } from '../push/outbox.ts';
 import type { Mode, Target } from '../routing/targets.ts';
-import type { Content } from './content.ts';
+import { xferOut } from '../xfer-out.ts';
 import { replyFor } from './replies.ts';
 import type { Client, Submission } from './submission.ts';
 
@@ -40,36 +40,68 @@ export async function handIn(
   options: HandInOptions,
   { mode, target }: Way,
   header: XferHeader,
-  content: Content,
+  submission: Pick<Submission, 'client' | 'content'>,
   gone: AbortSignal,
   deadlineAtMs = Infinity,
 ): Promise<HandedIn> {
-  const { clock, log } = options;
+  const { clock } = options;
   const startMs = clock.nowMs();
   const outbox = options.outboxes.get(target);
   if (outbox === undefined) throw new Error(`the target ${target.domain} has no outbox`);
   const endAtMs = Math.min(startMs + target.handoffDeadlineMs, deadlineAtMs);
   const result = await new Promise<HandOverResult>((settle) => {
-    outbox.add({ mode, header, content, deadlineAtMs: endAtMs, gone, settle });
+    outbox.add({ mode, header, content: submission.content, deadlineAtMs: endAtMs, gone, settle });
   });
   const reply = replyFor(result, mode, header.id);
-  log.record({
-    id: header.id,
-    sender: header.envelope.sender,
-    recipients: header.envelope.recipients.map(({ address }) => address),
-    size: content.sizeBytes,
-    queue: target.domain,
-    mode,
-    route: result.route,
-    verdict: result.ending,
-    withdrawal: result.withdrawal,
-    client_gone: gone.aborted,
-    response: responseFields(reply),
-    latency_ms: clock.nowMs() - startMs,
-    tries: result.tries,
-    batch: result.batch,
-  });
+  record(options, { mode, target }, header, submission, gone, { result, reply }, startMs);
   return { result, reply };
+}
+
+/** A message that goes nowhere on our own account. */
+export function refuse(
+  options: Pick<HandInOptions, 'clock' | 'log'>,
+  way: { readonly mode: Mode; readonly target: Target | undefined },
+  header: XferHeader,
+  submission: Pick<Submission, 'client' | 'content'>,
+  gone: AbortSignal,
+  reply: Reply,
+): void {
+  const result = {
+    ending: 'refused',
+    reason: reply.text,
+    withdrawal: null,
+    route: null,
+    tries: 0,
+    batch: 0,
+  } as const;
+  record(options, way, header, submission, gone, { result, reply }, options.clock.nowMs());
+}
+
+function record(
+  { clock, log }: Pick<HandInOptions, 'clock' | 'log'>,
+  { mode, target }: { readonly mode: Mode; readonly target: Target | undefined },
+  header: XferHeader,
+  { client }: Pick<Submission, 'client'>,
+  gone: AbortSignal,
+  { result, reply }: HandedIn,
+  startMs: number,
+): void {
+  log.record(
+    xferOut({
+      header,
+      mode,
+      queue: target?.domain ?? '',
+      result,
+      reply,
+      clientGone: gone.aborted,
+      latencyMs: clock.nowMs() - startMs,
+      by: {
+        name: client.name === '' ? null : client.name,
+        address: client.address,
+        protocol: client.protocol,
+      },
+    }),
+  );
 }
 
 /** What the sending side says of a message; the rest is the submission's. */

@@ -9,7 +9,7 @@ import type { AttemptFirst } from '../attempt/attempt-first.ts';
 import type { RouteHealth } from '../push/route-health.ts';
 import type { Mode, Target, Targets } from '../routing/targets.ts';
 import { deriveId } from './derived-id.ts';
-import { type HandInOptions, handIn, headerOf } from './hand-in.ts';
+import { type HandInOptions, handIn, headerOf, refuse } from './hand-in.ts';
 import { receivedAtMs } from './received-at.ts';
 import { bareNewlinesReply } from './replies.ts';
 import type { Reception, Submission, Terms, Transaction } from './submission.ts';
@@ -19,8 +19,6 @@ export interface ReceptionOptions extends HandInOptions {
   readonly health: Pick<RouteHealth, 'firstUp'>;
   /** Part of derived ids. */
   readonly instance: string;
-  /** The domain of a postmaster who is named without one (RFC 5321 §4.5.1). */
-  readonly hostName: string;
   /** Bare_Newlines: such content is refused here, or the receiver decides. */
   readonly bareNewlines: 'refuse' | 'convert';
   /** Needed where a listener has Attempt_First. */
@@ -102,7 +100,7 @@ function beginTransaction(
 }
 
 function wayOf(options: ReceptionOptions, terms: Terms, address: string): Way | Reply {
-  const choice = options.targets.choose(qualified(address, options.hostName));
+  const choice = options.targets.choose(address);
   const isAttempted = terms.attemptFirst && options.attemptFirst !== undefined;
   if (choice.kind === 'none') return isAttempted ? { kind: 'attempt', target: undefined } : choice.reply;
   return isAttempted && choice.mode === 'delayed'
@@ -116,11 +114,6 @@ function isSameWay(one: Way, other: Way): boolean {
   return one.target === other.target && one.mode === other.mode;
 }
 
-/** Postmaster is the one recipient who may be named without a domain (RFC 5321 §4.1.1.3). */
-function qualified(address: string, hostName: string): string {
-  return address.includes('@') ? address : `${address}@${hostName}`;
-}
-
 async function settle(
   options: ReceptionOptions,
   terms: Terms,
@@ -129,11 +122,9 @@ async function settle(
   recipients: readonly Recipient[],
   gone: AbortSignal,
 ): Promise<ReadonlyMap<string, Reply>> {
-  const { clock, instance, hostName } = options;
+  const { clock, instance } = options;
   const { client, content, envelope } = submission;
   const alike = (reply: Reply) => new Map(recipients.map(({ address }) => [address, reply]));
-  if (content.bareNewlines && options.bareNewlines === 'refuse')
-    return alike(bareNewlinesReply(way.kind === 'attempt' ? 'delayed' : way.mode));
   const idFor = (addresses: readonly string[]): string =>
     deriveId({
       instance,
@@ -144,26 +135,22 @@ async function settle(
     });
   const id = idFor(recipients.map(({ address }) => address));
   const receivedAt = receivedAtMs(content.head, clock.nowMs());
-  // As they go out; `recipients` are as the client named them.
-  const named = recipients.map((recipient) => ({
-    ...recipient,
-    address: qualified(recipient.address, hostName),
-  }));
+  const mode = way.kind === 'attempt' ? 'delayed' : way.mode;
+  const facts = { id, recipients, receivedAtMs: receivedAt, attempts: mode === 'delayed' ? 1 : 0 };
+  if (content.bareNewlines && options.bareNewlines === 'refuse') {
+    const reply = bareNewlinesReply(mode);
+    refuse(options, { mode, target: way.target }, headerOf(submission, facts), submission, gone, reply);
+    return alike(reply);
+  }
   if (way.kind === 'hand-over') {
-    const facts = {
-      id,
-      recipients: named,
-      receivedAtMs: receivedAt,
-      attempts: way.mode === 'delayed' ? 1 : 0,
-    };
-    return alike((await handIn(options, way, headerOf(submission, facts), content, gone)).reply);
+    return alike((await handIn(options, way, headerOf(submission, facts), submission, gone)).reply);
   }
   const { target } = way;
-  const outcome = await attempting(options).settle({
+  return attempting(options).settle({
     id,
     idFor: (address) => idFor([address]),
     submission,
-    recipients: named,
+    recipients,
     protocol: terms.protocol,
     receivedAtMs: receivedAt,
     gone,
@@ -171,13 +158,12 @@ async function settle(
       handOver: {
         deadlineMs: target.handoffDeadlineMs,
         async run(rest, lastReply, deadlineAtMs) {
-          const facts = { id, recipients: rest, receivedAtMs: receivedAt, attempts: 1, lastReply };
-          const header = headerOf(submission, facts);
+          const header = headerOf(submission, { ...facts, recipients: rest, lastReply });
           const handed = await handIn(
             options,
             { mode: 'delayed', target },
             header,
-            content,
+            submission,
             gone,
             deadlineAtMs,
           );
@@ -186,13 +172,6 @@ async function settle(
       },
     }),
   });
-  return new Map(
-    recipients.map(({ address }) => {
-      const reply = outcome.get(qualified(address, hostName));
-      if (reply === undefined) throw new Error('an attempt leaves no recipient out');
-      return [address, reply];
-    }),
-  );
 }
 
 function attempting({ attemptFirst }: ReceptionOptions): AttemptFirst {

@@ -3,6 +3,7 @@
 
 import type { Envelope, Recipient } from '../../shared/message/envelope.ts';
 import type { Reply } from '../../shared/smtp/reply.ts';
+import type { ReceptionProtocol } from '../log.ts';
 import type { Content } from './content.ts';
 
 /** Who the client is, as far as it said. */
@@ -14,6 +15,8 @@ export interface Client {
   readonly forwarded: ReadonlyMap<string, string>;
   /** The user that it authenticated as. */
   readonly user?: string;
+  /** How it speaks to us, for the log. */
+  readonly protocol?: ReceptionProtocol;
 }
 
 export interface Submission {

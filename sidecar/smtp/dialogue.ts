@@ -59,7 +59,12 @@ export class Dialogue {
   }
 
   get client(): Client {
-    return this.#client;
+    const kind = this.#isLmtp ? 'LMTP' : 'ESMTP';
+    const isUser = this.#client.user !== undefined;
+    const protocol = this.#secure
+      ? (`${kind}S${isUser ? 'A' : ''}` as const)
+      : (`${kind}${isUser ? 'A' : ''}` as const);
+    return { ...this.#client, protocol };
   }
 
   /** Whether the next line is a secret, not a command. */
