@@ -13,24 +13,25 @@ export type AssignmentReading =
   | { readonly kind: 'setting'; readonly setting: Setting; readonly warning?: string }
   /** Momentum's, and of no part here. */
   | { readonly kind: 'ignored'; readonly warning: string }
-  | { readonly kind: 'fault'; readonly fault: Fault };
+  | { readonly kind: 'faults'; readonly faults: readonly Fault[] };
 
 export function readAssignment(assignment: Assignment, where: Where): AssignmentReading {
   const option = OPTIONS_BY_NAME.get(assignment.name.toLowerCase());
   if (option === undefined) {
     return isIgnoredOption(assignment.name)
       ? { kind: 'ignored', warning: `Momentum's ${assignment.name} has no part here` }
-      : { kind: 'fault', fault: unknown(assignment.place, 'option', assignment.name, optionNames()) };
+      : { kind: 'faults', faults: [unknown(assignment.place, 'option', assignment.name, optionNames())] };
   }
   if (where.scope === undefined || !option.scopes.includes(where.scope)) {
     const message = `${option.name} cannot stand ${where.told}`;
-    return {
-      kind: 'fault',
-      fault: { place: assignment.place, message, mend: `it belongs ${placesOfOption(option)}` },
-    };
+    const mend = `it belongs ${placesOfOption(option)}`;
+    return { kind: 'faults', faults: [{ place: assignment.place, message, mend }] };
   }
   const reading = option.type.read(assignment.value);
-  if (!reading.ok) return { kind: 'fault', fault: valueFault(option, assignment, reading) };
+  if (!reading.ok) {
+    const wrong = [reading, ...(reading.others ?? [])];
+    return { kind: 'faults', faults: wrong.map((each) => valueFault(option, assignment, each)) };
+  }
   const { place, value } = assignment;
   const without = option.withoutEffect;
   return {

@@ -22,6 +22,7 @@ import { createIncludes, type IncludeReader, type Includes } from './include.ts'
 import type { SourceFile } from './lexer.ts';
 import { parseListen } from './listen.ts';
 import { isIgnoredStanza } from './momentum-names.ts';
+import { nearestName } from './nearest.ts';
 import { OPTIONS } from './options.ts';
 import { readScopeName } from './scope-names.ts';
 import {
@@ -48,11 +49,11 @@ const MAX_FAULTS_PER_FILE = 100;
 export function loadConfiguration(files: readonly SourceFile[], readInclude?: IncludeReader): LoadResult {
   const reader = new Reader(readInclude);
   for (const file of files) reader.readFile(file);
-  if (reader.faults.length > 0) return { ok: false, faults: inOrder(reader.faults, reader.paths) };
+  if (reader.faults.length > 0) return { ok: false, faults: inOrder(reader.faults, reader.paths, placeOf) };
   return {
     ok: true,
     configuration: finished(reader.draft),
-    warnings: inOrder(reader.warnings, reader.paths),
+    warnings: inOrder(reader.warnings, reader.paths, (fault) => `${placeOf(fault)}:${fault.message}`),
   };
 }
 
@@ -124,8 +125,14 @@ class Reader {
         ? `is a } missing above ${formatPlace(place)}?`
         : `it belongs ${placesOfStanza(kind)}`;
       this.#fault(place, `${kind} cannot stand ${where.told}`, mend);
+      // What is wrong within it is told as well.
+      if (TOP.stanzas.includes(kind)) this.#topStanza(stanza, kind);
     } else if (isIgnoredStanza(keyword)) this.#warn(place, `Momentum's ${keyword} has no part here`);
-    else this.faults.push(unknown(place, 'stanza', keyword, knownStanzas()));
+    else {
+      this.faults.push(unknown(place, 'stanza', keyword, knownStanzas()));
+      const meant = stanzaKind(nearestName(keyword, knownStanzas()) ?? '');
+      if (meant !== undefined && where.stanzas.includes(meant)) onStanza(stanza, meant);
+    }
   }
 
   #topStanza(stanza: Stanza, kind: StanzaKind): void {
@@ -234,8 +241,8 @@ class Reader {
   #assign(assignment: Assignment, where: Where, settings: DraftSettings): void {
     const reading = readAssignment(assignment, where);
     switch (reading.kind) {
-      case 'fault':
-        this.faults.push(reading.fault);
+      case 'faults':
+        this.faults.push(...reading.faults);
         return;
       case 'ignored':
         this.#warn(assignment.place, reading.warning);
@@ -280,24 +287,28 @@ function isEnabled(settings: DraftSettings): boolean {
   return reading?.ok !== true || reading.value;
 }
 
-/** Each once, since a file may be included twice; a file with very many is cut short. */
-function inOrder(faults: readonly Fault[], paths: readonly string[]): readonly Fault[] {
-  const files = [...new Set(paths)];
-  return files.flatMap((path) => {
-    const own = faults
-      .filter(({ place }) => place.file === path)
-      .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
-    const distinct = [...new Map(own.map((fault) => [keyOf(fault), fault])).values()];
-    const [next, ...others] = distinct.slice(MAX_FAULTS_PER_FILE);
-    if (next === undefined) return distinct;
-    const rest = {
-      place: next.place,
-      message: `this and ${others.length} more faults of this file are not told`,
-    };
-    return [...distinct.slice(0, MAX_FAULTS_PER_FILE), rest];
+/** Of those with one key the first, since a file may be included twice; a file with very many is cut short. */
+function inOrder(
+  faults: readonly Fault[],
+  paths: readonly string[],
+  keyOf: (fault: Fault) => string,
+): readonly Fault[] {
+  return [...new Set(paths)].flatMap((path) => {
+    const distinct = new Map<string, Fault>();
+    for (const fault of faults) {
+      if (fault.place.file === path && !distinct.has(keyOf(fault))) distinct.set(keyOf(fault), fault);
+    }
+    const own = [...distinct.values()].sort(
+      (a, b) => a.place.line - b.place.line || a.place.column - b.place.column,
+    );
+    const [next, ...others] = own.slice(MAX_FAULTS_PER_FILE);
+    if (next === undefined) return own;
+    const message = `this and ${others.length} more faults of this file are not told`;
+    return [...own.slice(0, MAX_FAULTS_PER_FILE), { place: next.place, message }];
   });
 }
 
-function keyOf({ place, message }: Fault): string {
-  return `${place.line}:${place.column}:${message}`;
+/** What is wrong with a token hides what is wrong with the value that it makes. */
+function placeOf({ place }: Fault): string {
+  return `${place.line}:${place.column}:${place.lengthChars}`;
 }

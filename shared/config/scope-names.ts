@@ -16,7 +16,8 @@ export function readScopeName(text: string, what: string): ScopeName {
   if (text.startsWith('/')) return readPattern(text);
   if (text.startsWith('*')) {
     const rest = text.replace(/^\*\.?/, '').replaceAll('.', '[.]');
-    const mend = `write "/(^|[.])${rest}$/"`;
+    const mend =
+      rest === '' ? `what holds for every ${what} stands at the top of a file` : `write "/(^|[.])${rest}$/"`;
     return { ok: false, message: `${shown(text)} is no ${what}: there are no wildcards`, mend };
   }
   if (text.includes('@')) {
@@ -27,6 +28,8 @@ export function readScopeName(text: string, what: string): ScopeName {
       : { ok: false, message };
   }
   const isLiteral = /^\[[^\]]+\]$/.test(text);
+  // Octets that are not UTF-8 are told of where they stand.
+  if (text.includes('\uFFFD')) return { ok: true, name: text };
   if (!isLiteral && !DOMAIN_NAME.test(text) && !ipaddr.isValid(text))
     return { ok: false, message: `${shown(text)} is no ${what}` };
   return { ok: true, name: comparableDomain(text) };

@@ -82,7 +82,7 @@ function hostWarnings({ get, setting }: HandOver, route: XferRoute): readonly Fa
 }
 
 function secrecyWarnings({ setting, method }: HandOver, route: XferRoute): readonly Fault[] {
-  if (route.tls || !isPublic(route.host)) return [];
+  if (route.tls || !isPublic(route.host) || API_GATEWAY.test(route.host)) return [];
   const place = (setting(OPTIONS.Routes) ?? method).place;
   const basic = setting(OPTIONS.HTTP_Basic_Auth);
   const what = basic === undefined ? 'mail' : 'mail, and the password of HTTP_Basic_Auth,';

@@ -144,7 +144,8 @@ function parseEntry(cursor: Cursor): Assignment | Include | StanzaHead | undefin
     return undefined;
   }
   const next = cursor.peek();
-  if (next.kind === '=') {
+  const isInclude = INCLUDE_WORDS.includes(keyword.text.toLowerCase());
+  if (next.kind === '=' && !isInclude) {
     cursor.take();
     const value = parseValue(cursor, keyword);
     if (value === undefined) return undefined;
@@ -156,16 +157,19 @@ function parseEntry(cursor: Cursor): Assignment | Include | StanzaHead | undefin
       const name = scalar(cursor.take());
       return { kind: 'head', keyword, name, opening: cursor.take() };
     }
-    if (INCLUDE_WORDS.includes(keyword.text.toLowerCase()))
-      return { kind: 'include', path: scalar(cursor.take()) };
+    if (isInclude && !beginsStatement(cursor)) return { kind: 'include', path: scalar(cursor.take()) };
   }
   const followed = looksSecret(keyword.text) && isText(next) ? 'a value' : describe(next);
-  cursor.fault(keyword, `${shown(keyword.text)} is followed by ${followed}`, mendOf(keyword));
+  cursor.fault(keyword, `${shown(keyword.text)} is followed by ${followed}`, mendOf(keyword, cursor));
   return undefined;
 }
 
-function mendOf({ text }: Token): string {
+function mendOf({ text }: Token, cursor: Cursor): string {
   if (INCLUDE_WORDS.includes(text.toLowerCase())) return `write ${text} "file.conf"`;
+  const [next, behind] = [cursor.peek(), cursor.peek(1)];
+  const isPair = isText(next) && !next.firstOnLine && (behind.firstOnLine || !isText(behind));
+  if (isPair && behind.kind !== '=' && !text.endsWith(':'))
+    return `write ${text} = ${looksSecret(text) ? '…' : shown(next.text)}`;
   return text.endsWith(':') ? `write ${text.slice(0, -1)} = …` : 'write name = value or Kind "name" { … }';
 }
 
@@ -175,7 +179,8 @@ function parseValue(cursor: Cursor, name: Token): Value | undefined {
   if (first.kind === 'word' && first.text === '[') return parseDictionary(cursor);
   // `a =` at a line's end would otherwise swallow the next statement's name.
   if (!isText(first) || beginsStatement(cursor)) {
-    cursor.fault(name, `${shown(name.text)} has no value`, `write ${name.text} = …`);
+    const mend = first.kind === '{' ? 'a list stands in parentheses, ( … )' : `write ${name.text} = …`;
+    cursor.fault(name, `${shown(name.text)} has no value`, mend);
     return undefined;
   }
   const value = scalar(cursor.take());
@@ -199,6 +204,12 @@ function parseList(cursor: Cursor): List | undefined {
       items.push(scalar(cursor.take()));
     } else if (token.kind === ',') {
       cursor.take();
+    } else if (token.kind === '=' && items.length > 0) {
+      cursor.fault(token, 'a bare value cannot hold =', 'put the value in quotation marks');
+      return undefined;
+    } else if (token.kind === '(') {
+      cursor.fault(token, 'a list holds no other list', 'take the inner parentheses out');
+      return undefined;
     } else {
       cursor.fault(opening, `this list is not closed before ${describe(token)}`, 'end it with )');
       return undefined;
@@ -223,7 +234,9 @@ function parseDictionary(cursor: Cursor): List | undefined {
 }
 
 function beginsStatement(cursor: Cursor): boolean {
-  return cursor.peek().firstOnLine && ['=', '{'].includes(cursor.peek(1).kind);
+  if (!cursor.peek().firstOnLine) return false;
+  const next = cursor.peek(1);
+  return next.kind === '=' || next.kind === '{' || (isText(next) && cursor.peek(2).kind === '{');
 }
 
 // To the next statement that begins a line, or the end of the stanza; a block on the way is passed over whole.

@@ -14,15 +14,28 @@ export const retryCount: ValueType<'auto' | 'none' | number> = fromText(
   },
 );
 
-/** `esmtp` is Momentum's word for what every delivery here is. */
-export const deliveryMethod: ValueType<'smtp' | 'delay_xfer'> = fromWords(
-  '"smtp" or "delay_xfer"',
-  new Map([
+export type DeliveryMethod = 'smtp' | 'lmtp' | 'delay_xfer';
+
+const METHODS: ValueType<DeliveryMethod> = fromWords(
+  '"smtp", "lmtp" or "delay_xfer"',
+  new Map<string, DeliveryMethod>([
     ['smtp', 'smtp'],
     ['esmtp', 'smtp'],
+    ['lmtp', 'lmtp'],
     ['delay_xfer', 'delay_xfer'],
-  ] as const),
+  ]),
 );
+
+/** `esmtp` is Momentum's word for what every delivery by SMTP is here; its other methods would be something else. */
+export const deliveryMethod: ValueType<DeliveryMethod> = {
+  takes: METHODS.takes,
+  read(value) {
+    const reading = METHODS.read(value);
+    if (reading.ok || value.kind === 'list' || !/^(ecstream|apn|gcm|mm7)$/i.test(value.text)) return reading;
+    const reason = `nothing is delivered by ${shown(value.text)} here`;
+    return { ok: false, culprit: value, reason, mend: `it takes ${METHODS.takes}` };
+  },
+};
 
 export type Blackhole = 'false' | 'inline' | 'internal';
 

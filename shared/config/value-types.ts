@@ -13,6 +13,8 @@ export type Reading<T> =
       /** What is wrong; undefined when all there is to say is what the type takes. */
       readonly reason?: string;
       readonly mend?: string;
+      /** Of a list: what else is wrong in it. */
+      readonly others?: readonly (Reading<T> & { readonly ok: false })[];
     };
 
 export interface ValueType<T> {
@@ -43,8 +45,14 @@ export const flag: ValueType<boolean> = fromWords('true or false', FLAG_WORDS);
 
 /** One of the words, in any letter case. */
 export function choice<const Word extends string>(...words: readonly Word[]): ValueType<Word> {
-  const takes = words.map((word) => `"${word}"`).join(' or ');
-  return fromWords(takes, new Map(words.map((word) => [word, word])));
+  return fromWords(enumerated(words), new Map(words.map((word) => [word, word])));
+}
+
+/** `"a", "b" or "c"`. */
+export function enumerated(words: readonly string[]): string {
+  const quoted = words.map((word) => `"${word}"`);
+  const last = quoted.pop() ?? '';
+  return quoted.length === 0 ? last : `${quoted.join(', ')} or ${last}`;
 }
 
 /** Words that each stand for a value, in any letter case; a slip finds the nearest of them. */
@@ -56,7 +64,7 @@ export function fromWords<T>(takes: string, words: ReadonlyMap<string, T>): Valu
       if (value.kind === 'list') return { ok: false, culprit: value };
       const lower = value.text.toLowerCase();
       for (const [word, meant] of words) if (word.toLowerCase() === lower) return { ok: true, value: meant };
-      const nearest = nearestName(value.text, known);
+      const nearest = value.text.length < 3 ? undefined : nearestName(value.text, known);
       return {
         ok: false,
         culprit: value,
@@ -88,13 +96,23 @@ export function fromList<T>(takes: string, parse: (item: Scalar) => Reading<T>):
   return {
     takes,
     read(value) {
-      const parsed: T[] = [];
-      for (const item of value.kind === 'list' ? value.items : [value]) {
-        const reading = parse(item);
-        if (!reading.ok) return reading;
-        parsed.push(reading.value);
+      const readings = (value.kind === 'list' ? value.items : [value]).map(parse);
+      const [first, ...others] = readings.filter((reading) => !reading.ok);
+      if (first === undefined) {
+        return { ok: true, value: readings.flatMap((reading) => (reading.ok ? [reading.value] : [])) };
       }
-      return { ok: true, value: parsed };
+      const { culprit, reason, mend } = first;
+      return {
+        ok: false,
+        culprit,
+        ...(reason !== undefined && { reason }),
+        ...(mend !== undefined && { mend }),
+        others: others.map((other) => ({
+          ok: false as const,
+          culprit: other.culprit,
+          ...(other.reason !== undefined && { reason: other.reason }),
+        })),
+      };
     },
   };
 }
