@@ -26,6 +26,9 @@ export interface DeliverySettings {
   /** Those with smtp://, or Gateway where it stands nearer; empty: the domain's own MX hosts. */
   readonly routes: readonly SmtpRoute[];
   readonly remoteSmtpPort: number;
+  /** Of mail that is delivered here; what another side hands over is delivered by SMTP. */
+  readonly deliveryMethod: 'smtp' | 'lmtp';
+  readonly lmtpPort: number;
   /** Addresses that mail is never sent to. */
   readonly skipHosts: readonly Network[];
   /** A domain whose own mail hosts are here is denied. */
@@ -125,6 +128,8 @@ export function deliverySettings(configuration: Configuration, at: At = {}): Del
     blackhole: written(OPTIONS.Blackhole),
     routes: smtpRoutes(configuration, at),
     remoteSmtpPort: written(OPTIONS.Remote_SMTP_Port),
+    deliveryMethod: written(OPTIONS.Delivery_Method) === 'lmtp' ? 'lmtp' : 'smtp',
+    lmtpPort: written(OPTIONS.LMTP_Port),
     skipHosts: written(OPTIONS.Skip_Hosts),
     prohibitedHosts: written(OPTIONS.Prohibited_Hosts),
     ehloHostname: written(OPTIONS.EHLO_Hostname),

@@ -46,9 +46,9 @@ export const ROUTING_OPTIONS = {
     default: 2003,
     scopes: DELIVERY_SCOPES,
     side: 'receiving',
-    meaning: 'The port of deliveries by LMTP.',
+    attempt: true,
+    meaning: 'The port of MX hosts, and of routes that name none, where Delivery_Method is "lmtp".',
     momentum: '2003',
-    withoutEffect: 'nothing is delivered by LMTP: mailboxes are no business of a retry processor',
   }),
   Skip_Hosts: option({
     name: 'Skip_Hosts',

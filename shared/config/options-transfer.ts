@@ -32,8 +32,10 @@ export const TRANSFER_OPTIONS = {
     type: deliveryMethod,
     default: 'smtp' as const,
     scopes: DELIVERY_SCOPES,
-    side: 'sending',
-    meaning: 'How mail of this domain leaves: "smtp", or "delay_xfer" over HTTP to a receiver.',
+    side: 'both',
+    meaning:
+      'How mail of this domain leaves: "smtp", "lmtp" at LMTP_Port, or "delay_xfer" over HTTP to a receiver, which ' +
+      'a receiver itself delivers by SMTP.',
     momentum: 'esmtp',
     deviation: '"esmtp" means the same as "smtp": EHLO is always tried first. There are no other methods.',
   }),

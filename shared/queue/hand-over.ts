@@ -115,7 +115,7 @@ async function speakOver(
   };
   const outcomes = await speakInBatches(envelope.recipients.length, terms, load, speakOf);
   if (outcomes.length === 0) return 'unattempted';
-  const { host, address } = session.target;
+  const { host, address, protocol } = session.target;
   const takesDsn = session.extensions.keywords.has('DSN');
   return {
     atMs: deps.clock.nowMs(),
@@ -125,7 +125,13 @@ async function speakOver(
         return outcome === undefined ? [] : [[position, outcome] as const];
       }),
     ),
-    peer: { host, address, takesDsn, ...(session.tls === undefined ? {} : { tls: session.tls }) },
+    peer: {
+      host,
+      address,
+      takesDsn,
+      ...(protocol === 'lmtp' ? { protocol: 'LMTP' } : {}),
+      ...(session.tls === undefined ? {} : { tls: session.tls }),
+    },
     site,
   };
 }

@@ -5,6 +5,8 @@ import type { RecipientOutcome, TlsFacts } from '../smtp/client.ts';
 export interface Peer {
   readonly host: string;
   readonly address: string;
+  /** ESMTP when absent. */
+  readonly protocol?: 'LMTP';
   readonly tls?: TlsFacts;
   /** Whether it announced DSN (RFC 3461): it answers for NOTIFY then. Absent when no session was opened. */
   readonly takesDsn?: boolean;

@@ -51,7 +51,7 @@ export interface LogRecord {
   readonly created: number;
   readonly num_attempts: number;
   readonly egress_source: string;
-  readonly delivery_protocol?: 'ESMTP';
+  readonly delivery_protocol?: 'ESMTP' | 'LMTP';
   readonly reception_protocol: 'XFER';
   readonly tls_cipher?: string;
   readonly tls_protocol_version?: string;
@@ -151,7 +151,7 @@ export function deliveryRecord(
       ? {}
       : {
           peer_address: { name: extra.peer.host, addr: extra.peer.address },
-          delivery_protocol: 'ESMTP' as const,
+          delivery_protocol: extra.peer.protocol ?? 'ESMTP',
         }),
     timestamp: atMs / 1_000,
     created: facts.receivedAtMs / 1_000,

@@ -11,7 +11,8 @@ export function routeSettings(
   settings: DeliverySettings,
   certificates: ReadonlyMap<string, string>,
 ): RouteSettings {
-  const { routes, remoteSmtpPort: port, skipHosts, prohibitedHosts, tls: mode, tlsVerify, tlsCa } = settings;
+  const port = settings.deliveryMethod === 'lmtp' ? settings.lmtpPort : settings.remoteSmtpPort;
+  const { routes, skipHosts, prohibitedHosts, tls: mode, tlsVerify, tlsCa } = settings;
   const { tlsVersions: versions, tlsCiphers: ciphers, tlsFallsBack: fallsBack } = settings;
   const ca = tlsCa === undefined ? undefined : certificates.get(tlsCa);
   if (tlsCa !== undefined && ca === undefined) throw new Error(`${tlsCa} was not read`);

@@ -24,7 +24,10 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
 };
 
 /** Of everything that a target needs, what does not come from its route. */
-export type Opening = Pick<SmtpTarget, 'ehloName' | 'timeouts' | 'eightBit' | 'localAddress' | 'transcode'>;
+export type Opening = Pick<
+  SmtpTarget,
+  'ehloName' | 'protocol' | 'timeouts' | 'eightBit' | 'localAddress' | 'transcode'
+>;
 
 export interface SessionTerms {
   readonly opening: Opening;
@@ -42,6 +45,7 @@ export function sessionTerms(settings: DeliverySettings, ehloName: string): Sess
       ehloName: settings.ehloHostname ?? ehloName,
       timeouts: smtpTimeouts(settings),
       eightBit: settings.eightBitMail,
+      ...(settings.deliveryMethod === 'lmtp' ? { protocol: 'lmtp' } : {}),
       ...(settings.bindAddress === undefined ? {} : { localAddress: settings.bindAddress }),
       ...(settings.transcode === undefined ? {} : { transcode: settings.transcode }),
     },

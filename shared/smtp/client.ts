@@ -57,6 +57,8 @@ export interface SmtpTarget {
   /** The IP address to connect to: already passed by the address policy. */
   readonly address: string;
   readonly port: number;
+  /** SMTP when absent. */
+  readonly protocol?: 'lmtp';
   /** Who named the host: a domain's own DNS, or the operator. */
   readonly source: 'mx' | 'routes';
   /** The host is known to be the domain's, without trust in its DNS: REQUIRETLS asks for it (RFC 8689 §4.2.1). */

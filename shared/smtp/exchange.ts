@@ -57,7 +57,17 @@ export interface Exchange {
   outcomes(silence: (stage: Stage) => Reply): RecipientOutcome[];
 }
 
-export function createExchange(recipients: number, isPipelined: boolean, readAs?: ReadAs): Exchange {
+export interface ExchangeOptions {
+  readonly readAs?: ReadAs | undefined;
+  /** LMTP (RFC 2033 §4.2): the final dot is answered for each accepted recipient, in order. */
+  readonly answersEach?: boolean;
+}
+
+export function createExchange(
+  recipients: number,
+  isPipelined: boolean,
+  { readAs, answersEach = false }: ExchangeOptions = {},
+): Exchange {
   const replies: StageReply[] = [];
   let awaited: TransactionStage = 'mail';
   let rcptReplies = 0;
@@ -100,7 +110,8 @@ export function createExchange(recipients: number, isPipelined: boolean, readAs?
         return hangUp(!intelligible || reply.code < 400);
       case 'final':
         if (!intelligible || isIntermediate(reply)) return hangUp(true);
-        return { do: 'finish', reset: !letsGoOn('final', reply) };
+        if (finals().length < finalsOwed()) return { do: 'wait' };
+        return { do: 'finish', reset: !finals().every((final) => letsGoOn('final', final.reply)) };
     }
   }
 
@@ -124,6 +135,8 @@ export function createExchange(recipients: number, isPipelined: boolean, readAs?
 
   function afterData(reply: Reply): Step {
     if (!letsGoOn('data', reply)) return { do: 'finish', reset: true };
+    // Nobody would answer its dot.
+    if (accepted === 0 && answersEach) return hangUp(true);
     if (accepted === 0) {
       awaited = 'lone dot';
       return { do: 'send lone dot' };
@@ -138,6 +151,14 @@ export function createExchange(recipients: number, isPipelined: boolean, readAs?
     return replies.find((reply) => reply.stage === stage);
   }
 
+  function finals(): readonly StageReply[] {
+    return replies.filter((reply) => reply.stage === 'final');
+  }
+
+  function finalsOwed(): number {
+    return answersEach ? accepted : 1;
+  }
+
   return {
     get awaited() {
       return awaited;
@@ -150,8 +171,8 @@ export function createExchange(recipients: number, isPipelined: boolean, readAs?
       return first === undefined || (first.stage === 'mail' && endsSession('mail', first.reply));
     },
     get isClean() {
-      const final = said('final');
-      return accepted === recipients && final !== undefined && letsGoOn('final', final.reply);
+      const positive = finals().filter(({ reply }) => letsGoOn('final', reply));
+      return accepted === recipients && positive.length === finalsOwed();
     },
     get isOutOfSequence() {
       const mail = said('mail');
@@ -167,8 +188,7 @@ export function createExchange(recipients: number, isPipelined: boolean, readAs?
       isOutOfStep = true;
     },
     remainder() {
-      const final = said('final');
-      if (final === undefined || !letsGoOn('final', final.reply)) return [];
+      if (!finals().some(({ reply }) => letsGoOn('final', reply))) return [];
       const verdicts = replies.filter(({ stage }) => stage === 'rcpt');
       return Array.from({ length: recipients }, (_, at) => at).filter((at) => {
         const verdict = verdicts[at];
@@ -181,7 +201,7 @@ export function createExchange(recipients: number, isPipelined: boolean, readAs?
       awaited = 'final';
     },
     outcomes(silence) {
-      const record = { replies, finalDotSent, silence, isPipelined, isOutOfStep };
+      const record = { replies, finalDotSent, silence, isPipelined, isOutOfStep, answersEach };
       return settleTransaction(recipients, readAs === undefined ? record : { ...record, readAs });
     },
   };

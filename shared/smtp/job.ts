@@ -6,10 +6,9 @@ import type { Envelope } from '../message/envelope.ts';
 import { classifySilence } from './classify.ts';
 import type { RecipientOutcome, SmtpContent, Stage, TransactionResult } from './client.ts';
 import { DATA, mailCommand, rcptCommand } from './commands.ts';
-import { createExchange, type Exchange } from './exchange.ts';
+import { createExchange, type Exchange, type ExchangeOptions } from './exchange.ts';
 import type { TransactionPlan } from './plan-transaction.ts';
 import { ownReply, type Reply } from './reply.ts';
-import type { ReadAs } from './transcode.ts';
 
 export interface Job {
   readonly content: SmtpContent;
@@ -42,16 +41,16 @@ export interface JobOptions {
   readonly plan: TransactionPlan;
   readonly keywords: ReadonlySet<string>;
   readonly isPipelined: boolean;
-  readonly readAs: ReadAs | undefined;
+  readonly reading: ExchangeOptions;
   /** Called once. */
   readonly done: (result: TransactionResult) => void;
 }
 
 export function createJob(options: JobOptions): Job {
-  const { envelope, plan, keywords, isPipelined, readAs, done } = options;
+  const { envelope, plan, keywords, isPipelined, reading, done } = options;
   const outcomes: (RecipientOutcome | undefined)[] = [...plan.decided];
   let spoken = plan.spoken;
-  let exchange = createExchange(spoken.length, isPipelined, readAs);
+  let exchange = createExchange(spoken.length, isPipelined, reading);
   let isRecorded = false;
 
   function rcpt(index: number): string {
@@ -87,7 +86,7 @@ export function createJob(options: JobOptions): Job {
       return true;
     },
     sayAgain() {
-      exchange = createExchange(spoken.length, isPipelined, readAs);
+      exchange = createExchange(spoken.length, isPipelined, reading);
       job.isOverlapped = false;
     },
     settle: () => done(settled(outcomes)),

@@ -146,13 +146,14 @@ type Ask = (command: string, ms: number) => Promise<WireReply | WireEnd>;
 
 async function greet(
   wire: Wire,
-  { ehloName, timeouts }: SmtpTarget,
+  { ehloName, timeouts, protocol }: SmtpTarget,
   ask: Ask,
 ): Promise<{ readonly kind: 'greeted'; readonly extensions: PeerExtensions } | Failure> {
-  const ehlo = await ask(`EHLO ${ehloName}\r\n`, timeouts.ehloMs);
+  const isLmtp = protocol === 'lmtp';
+  const ehlo = await ask(`${isLmtp ? 'LHLO' : 'EHLO'} ${ehloName}\r\n`, timeouts.ehloMs);
   let extensions = NO_EXTENSIONS;
   if (typeof ehlo === 'object' && isWelcome('ehlo', ehlo)) extensions = parseEhlo(ehlo.lines.join('\n'));
-  else if (typeof ehlo === 'object' && ehlo.intelligible && ehlo.reply.code >= 500) {
+  else if (!isLmtp && typeof ehlo === 'object' && ehlo.intelligible && ehlo.reply.code >= 500) {
     const helo = await ask(`HELO ${ehloName}\r\n`, timeouts.ehloMs);
     if (!isWelcome('ehlo', helo)) return refused(wire, 'ehlo', helo);
     if (typeof helo === 'object') extensions = offeredToHelo(helo);

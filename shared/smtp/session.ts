@@ -69,7 +69,10 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
       target.tls.mode === 'ifavailable' &&
       keywords.has('STARTTLS'),
   };
-  const readAs = target.transcode === undefined ? undefined : transcoder(target.transcode);
+  const reading = {
+    readAs: target.transcode === undefined ? undefined : transcoder(target.transcode),
+    answersEach: target.protocol === 'lmtp',
+  };
   const conduct = createConduct(isPipelined, facts.note);
   const turns = createTurns(mayOverlap);
 
@@ -115,7 +118,7 @@ export function createSession(wire: Wire, facts: SessionFacts): SmtpSession {
         resolve(result);
         turns.giveBack();
       };
-      waiting.push(createJob({ envelope, content, plan, keywords, isPipelined, readAs, done }));
+      waiting.push(createJob({ envelope, content, plan, keywords, isPipelined, reading, done }));
       advance();
     });
   }

@@ -27,6 +27,8 @@ export interface TransactionRecord {
   readonly isPipelined?: boolean;
   /** The peer's replies do not fit the commands: none of them is believed to be final. */
   readonly isOutOfStep?: boolean;
+  /** The final dot is answered for each accepted recipient. */
+  readonly answersEach?: boolean;
   /** An operator's other reading of replies. */
   readonly readAs?: ReadAs;
 }
@@ -35,12 +37,16 @@ export interface TransactionRecord {
 export function settleTransaction(recipients: number, record: TransactionRecord): RecipientOutcome[] {
   const rcptReplies = record.replies.filter((said) => said.stage === 'rcpt');
   const mail = verdict(record, 'mail');
-  const message = verdict(record, 'data') ?? contentVerdict(record);
+  const data = verdict(record, 'data');
+  const whole = data ?? contentVerdict(record, 0);
+  let accepted = 0;
   return Array.from({ length: recipients }, (_, position) => {
     if (mail !== undefined) return mail;
     const rcpt = rcptReplies[position];
     if (rcpt === undefined) return unnamedOrUnanswered(record, rcptReplies);
-    return letsGoOn('rcpt', rcpt.reply) ? message : judged(record, 'rcpt', rcpt.reply);
+    if (!letsGoOn('rcpt', rcpt.reply)) return judged(record, 'rcpt', rcpt.reply);
+    accepted += 1;
+    return record.answersEach === true && data === undefined ? contentVerdict(record, accepted - 1) : whole;
   });
 }
 
@@ -65,9 +71,13 @@ function verdict(record: TransactionRecord, stage: Stage): RecipientOutcome | un
   return letsGoOn(stage, said.reply) ? undefined : judged(record, stage, said.reply);
 }
 
-/** A reply that came before the final dot is a refusal or nonsense, never an acceptance. */
-function contentVerdict(record: TransactionRecord): RecipientOutcome {
-  const said = record.replies.find((reply) => reply.stage === 'content' || reply.stage === 'final');
+/**
+ * A reply that came before the final dot is a refusal or nonsense, never an acceptance. `nth` of the replies to the
+ * final dot, from 0.
+ */
+function contentVerdict(record: TransactionRecord, nth: number): RecipientOutcome {
+  const early = record.replies.find((reply) => reply.stage === 'content');
+  const said = early ?? record.replies.filter((reply) => reply.stage === 'final')[nth];
   if (said === undefined) return unanswered(record, record.finalDotSent ? 'final' : 'content');
   if (said.stage === 'final' && !said.intelligible) return classifySilence('final', said.reply);
   return classifyAs(record, said.stage, said.reply);

@@ -302,3 +302,12 @@ test('the name that a domain is greeted with is a name of ours in its MX list', 
     'good.example > good.example 192.0.2.1 25',
   );
 });
+
+test('LMTP has a port of its own', async () => {
+  const configuration = 'LMTP_Port = 24 Domain example.net { Delivery_Method = "lmtp" }';
+  assert.match(await route(ZONE, 'example.net', { configuration }), / > mx1\.example\.net 192\.0\.2\.1 24 /);
+  assert.match(
+    await route(ZONE, 'mx1.example.net', { configuration }),
+    / > mx1\.example\.net 192\.0\.2\.1 25$/,
+  );
+});

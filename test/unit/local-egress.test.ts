@@ -53,6 +53,7 @@ test('sessions for a domain are led as its stanza says', () => {
     Bind_Address = "192.0.2.9"
     Max_Deliveries_Per_Connection = 7
     Domain a.test {
+      Delivery_Method = "lmtp"
       EHLO_Hostname = "a.example.com"  Eight_Bit_Mail = "convert"
       Connect_Timeout = 1  EHLO_Timeout = 2  Mailfrom_Timeout = 3  Rcptto_Timeout = 4  Body_Timeout = 5  RSET_Timeout = 6
       Max_Deliveries_Per_Connection = 0  Max_Recipients_Per_Connection = 8  Max_Recipients_Per_Batch = 9
@@ -72,6 +73,7 @@ test('sessions for a domain are led as its stanza says', () => {
   );
   assert.deepEqual(opening, {
     ehloName: 'a.example.com',
+    protocol: 'lmtp',
     eightBit: 'convert',
     localAddress: '192.0.2.9',
     transcode: { pattern: 'gone', replacement: '550 $0' },
