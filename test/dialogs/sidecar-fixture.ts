@@ -16,6 +16,8 @@ export interface Fixture {
   /** Resolves when so many messages have been logged. */
   transfers(count: number): Promise<readonly XferOut[]>;
   notices(): readonly Notice[];
+  /** Resolves when a notice with this code has been logged. */
+  notice(code: Notice['code']): Promise<Notice>;
 }
 
 export function configurationOf(text: string): Configuration {
@@ -78,6 +80,13 @@ export async function sidecarFor(
       return out();
     },
     notices: () => records.filter((record) => record.type === 'Notice'),
+    async notice(code) {
+      for (;;) {
+        const found = records.find((record) => record.type === 'Notice' && record.code === code);
+        if (found?.type === 'Notice') return found;
+        await new Promise<void>((wake) => waiters.push(wake));
+      }
+    },
   };
 }
 
