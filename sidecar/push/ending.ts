@@ -7,7 +7,7 @@ import type { Reply } from '../../shared/smtp/reply.ts';
 import type { Ending } from '../log.ts';
 import type { HandOverResult, HeldMessage } from './held-message.ts';
 import type { Operator } from './operator.ts';
-import type { Passage } from './route-health.ts';
+import type { Passage, RouteHealth } from './route-health.ts';
 import { type WithdrawTools, withdraw } from './withdraw.ts';
 
 /** A message that is not settled yet. */
@@ -15,6 +15,8 @@ export interface Open {
   readonly message: HeldMessage;
   /** A receiver may have taken it, and has not said so. */
   inDoubt: boolean;
+  /** Its receiver had it, or may have had it, before this hand-over began. */
+  readonly isHome: boolean;
 }
 
 export interface WantedEnding {
@@ -30,8 +32,8 @@ export interface WantedEnding {
 
 /** Settles the message, after its withdrawal where one is needed. */
 export async function endMessage(
-  tools: WithdrawTools & { readonly operator: Operator },
-  { message, inDoubt }: Open,
+  tools: WithdrawTools & { readonly operator: Operator; readonly health: RouteHealth },
+  { message, inDoubt, isHome }: Open,
   { ending: wanted, reason, refusal, at, tries, batch }: WantedEnding,
 ): Promise<void> {
   const taken = wanted === 'accepted' || wanted === 'duplicate';
@@ -44,6 +46,8 @@ export async function endMessage(
     if (withdrawal === 'kept' && !taken) ending = 'duplicate';
     tools.operator.withdrawn(message, withdrawal);
   }
+  const mayStayThere = (taken || inDoubt || isHome) && withdrawal !== 'withdrawn';
+  if (!mayStayThere) tools.health.whereabouts.forget(message.header.id);
   message.settle({
     ending,
     ...(refusal !== undefined && ending === 'refused' && { refusal }),

@@ -37,14 +37,18 @@ export interface TransferTools extends HandOverTools {
   readonly pause: { begin(): void; end(): void };
 }
 
-/** Never rejects. `messages` share one target; a message that needs an upload stands alone. */
+/**
+ * Never rejects. `messages` share one target, and `home`, the only route that they may take, because its receiver has
+ * or may have them already; a message that needs an upload stands alone.
+ */
 export async function handOver(
   tools: TransferTools,
   target: Target,
   messages: readonly HeldMessage[],
+  home: XferRoute | undefined,
 ): Promise<void> {
-  const open = messages.map((message) => ({ message, inDoubt: false }));
-  await new Transfer(tools, target, { open, pinned: undefined, tries: 0 }).run();
+  const open = messages.map((message) => ({ message, inDoubt: false, isHome: home !== undefined }));
+  await new Transfer(tools, target, { open, home, pinned: undefined, tries: 0 }).run();
 }
 
 /** Drops of a shared request in a row after which its messages go apart: one of them may be what the receiver dies of. */
@@ -52,6 +56,7 @@ const DROPS_BEFORE_SPLIT = 3;
 
 interface Beginning {
   readonly open: readonly Open[];
+  readonly home: XferRoute | undefined;
   /** The receiver that the body has left for. */
   readonly pinned: Passage | undefined;
   readonly tries: number;
@@ -61,6 +66,7 @@ interface Beginning {
 class Transfer {
   readonly #tools: TransferTools;
   readonly #target: Target;
+  readonly #home: XferRoute | undefined;
   #open: readonly Open[];
   #pinned: Passage | undefined;
   #passage: Passage | undefined;
@@ -71,10 +77,11 @@ class Transfer {
   #drops = 0;
   #reason: string | undefined;
 
-  constructor(tools: TransferTools, target: Target, { open, pinned, tries }: Beginning) {
+  constructor(tools: TransferTools, target: Target, { open, home, pinned, tries }: Beginning) {
     this.#tools = tools;
     this.#target = target;
     this.#open = open;
+    this.#home = home;
     this.#pinned = pinned;
     this.#passage = pinned;
     this.#tries = tries;
@@ -85,7 +92,8 @@ class Transfer {
     for (;;) {
       await this.#endThoseOutOfTime(clock.nowMs());
       if (this.#open.length === 0) return;
-      const passage = this.#pinned ?? health.claim(this.#target, clock.nowMs(), this.#unreachable);
+      const passage =
+        this.#pinned ?? health.claim(this.#target, clock.nowMs(), this.#unreachable, this.#home);
       if (passage === undefined) {
         const why = this.#reason ?? health.whyDown(this.#target) ?? 'another message is testing it';
         await this.#endAll('no-route', `no route to ${this.#target.domain} is up: ${why}`);
@@ -151,7 +159,12 @@ class Transfer {
     const half = Math.ceil(this.#open.length / 2);
     await Promise.all(
       [this.#open.slice(0, half), this.#open.slice(half)].map((open) =>
-        new Transfer(this.#tools, this.#target, { open, pinned: this.#pinned, tries: this.#tries }).run(),
+        new Transfer(this.#tools, this.#target, {
+          open,
+          home: this.#home,
+          pinned: this.#pinned,
+          tries: this.#tries,
+        }).run(),
       ),
     );
     return true;

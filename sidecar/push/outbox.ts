@@ -72,13 +72,35 @@ export class Outbox {
   }
 
   /** The message is settled in any case, before long after its deadline. */
-  add(message: HeldMessage): void {
-    if (this.full) {
-      untried(message, 'too much mail waits for this receiver');
+  add(held: HeldMessage): void {
+    const { whereabouts } = this.#tools.health;
+    const { id } = held.header;
+    const before = whereabouts.underWay(id);
+    if (before !== undefined) {
+      // Its MTA left and came back: the hand-over of then may still end with a withdrawal.
+      this.#unfinished += 1;
+      void before.then(() => {
+        this.#unfinished -= 1;
+        this.add(held);
+      });
       return;
     }
+    if (this.full) {
+      untried(held, 'too much mail waits for this receiver');
+      this.#tellIfIdle();
+      return;
+    }
+    const end = whereabouts.begin(id);
+    const message: HeldMessage = {
+      ...held,
+      settle(result) {
+        end();
+        held.settle(result);
+      },
+    };
     const waiting: Waiting = {
       message,
+      home: whereabouts.homeOf(id),
       addedAtMs: this.#tools.clock.nowMs(),
       left: () => {
         this.#remove(waiting);
@@ -122,21 +144,26 @@ export class Outbox {
       operator: this.#operator,
       pause,
     };
-    const transfer = this.#nextTransfer();
+    const { home, transfer } = this.#nextTransfer();
+    const route = this.#tools.health.routeNamed(this.#target, home);
     this.#unfinished += 1;
     setActive(true);
-    void handOver(tools, this.#target, transfer).then(() => {
+    void handOver(tools, this.#target, transfer, route).then(() => {
       this.#unfinished -= 1;
       setActive(false);
       this.#tellIfIdle();
     });
   }
 
-  // The oldest first; as many as fit into one request. One that must be uploaded does not fit beside any other.
-  #nextTransfer(): readonly HeldMessage[] {
+  // The oldest first, and with it as many as fit into one request and may go where it may go. One that must be
+  // uploaded does not fit beside any other.
+  #nextTransfer(): { readonly home: string | undefined; readonly transfer: readonly HeldMessage[] } {
+    const [oldest] = this.#waiting;
+    const home = oldest?.home;
     const transfer: HeldMessage[] = [];
     let sizeBytes = 0;
     for (const waiting of this.#waiting) {
+      if (waiting.home !== home) continue;
       const { message } = waiting;
       const withIt = sizeBytes + message.header.sizeBytes;
       const fits = transfer.length < MAX_TRANSFER_MESSAGES && withIt <= MAX_INLINE_BYTES;
@@ -145,7 +172,7 @@ export class Outbox {
       transfer.push(message);
       this.#remove(waiting);
     }
-    return transfer;
+    return { home, transfer };
   }
 
   #remove(waiting: Waiting): void {
@@ -187,6 +214,8 @@ export class Outbox {
 
 interface Waiting {
   readonly message: HeldMessage;
+  /** The only route that it may take. */
+  readonly home: string | undefined;
   readonly addedAtMs: number;
   readonly left: () => void;
 }

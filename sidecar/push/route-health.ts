@@ -7,6 +7,7 @@
 import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
 import type { Log } from '../log.ts';
 import type { Target } from '../routing/targets.ts';
+import { Whereabouts } from './whereabouts.ts';
 
 export const BREAKER_TRIES = 5;
 /** One incident that cuts all connections of a moment is not yet a receiver that takes nothing. */
@@ -37,6 +38,8 @@ export interface Passage {
 }
 
 export class RouteHealth {
+  /** Shared, like all that is known of receivers, by everything that hands mail over. */
+  readonly whereabouts = new Whereabouts();
   readonly #log: Log;
   /** By host and port: does anything answer there? */
   readonly #hosts = new Map<string, Gate>();
@@ -52,9 +55,17 @@ export class RouteHealth {
     return this.#choose(target, nowMs, new Set())?.route;
   }
 
-  /** The leave to use what `firstUp` names; another transfer may get another answer while this one tests the route. */
-  claim(target: Target, nowMs: number, except: ReadonlySet<XferRoute>): Passage | undefined {
-    const choice = this.#choose(target, nowMs, except);
+  /**
+   * The leave to use what `firstUp` names, or `only` that route; another transfer may get another answer while this
+   * one tests the route.
+   */
+  claim(
+    target: Target,
+    nowMs: number,
+    except: ReadonlySet<XferRoute>,
+    only?: XferRoute,
+  ): Passage | undefined {
+    const choice = this.#choose(target, nowMs, except, only);
     if (choice === undefined) return undefined;
     return this.#passage(
       choice.target,
@@ -89,10 +100,23 @@ export class RouteHealth {
     return [...states].map(([route, up]) => ({ route, up }));
   }
 
-  #choose(target: Target, nowMs: number, except: ReadonlySet<XferRoute>): Choice | undefined {
+  /** The route of the target or of its chain that is written so. */
+  routeNamed(target: Target, name: string | undefined): XferRoute | undefined {
+    if (name === undefined) return undefined;
+    return chainOf(target)
+      .flatMap(({ routes }) => routes)
+      .find((route) => formatXferRoute(route) === name);
+  }
+
+  #choose(
+    target: Target,
+    nowMs: number,
+    except: ReadonlySet<XferRoute>,
+    only?: XferRoute,
+  ): Choice | undefined {
     for (const each of chainOf(target)) {
       for (const route of each.routes) {
-        if (except.has(route)) continue;
+        if (except.has(route) || (only !== undefined && route !== only)) continue;
         if (this.#gates({ target: each, route }).every((gate) => gate.admits(nowMs)))
           return { target: each, route };
       }

@@ -1,0 +1,50 @@
+// Where messages are, by their ids, beyond the hand-over of one connection. Invariant: an id is handed over once at a
+// time, so that the withdrawal for an MTA that left cannot take the message from the same MTA that came back, and
+// heard 250 meanwhile. Invariant: an id that a receiver has, or may have, goes to no other receiver when its MTA
+// comes back. test/dialogs/sidecar-whereabouts.test.ts fails without them. In memory, the latest ids only: a restart
+// forgets, and receivers that share a ledger know their ids anyhow.
+
+import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
+
+/** About 4 MB; some minutes of mail at full speed, and hours at a usual one. */
+const MAX_REMEMBERED = 20_000;
+
+export class Whereabouts {
+  readonly #underWay = new Map<string, Promise<void>>();
+  readonly #routes = new Map<string, string>();
+
+  /** Resolves when the hand-over of the id that is under way has ended; undefined when none is. */
+  underWay(id: string): Promise<void> | undefined {
+    return this.#underWay.get(id);
+  }
+
+  /** For an id that is not under way; the answer ends it. */
+  begin(id: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#underWay.set(id, promise);
+    return () => {
+      this.#underWay.delete(id);
+      resolve();
+    };
+  }
+
+  /** The one receiver that the id may go to, as `formatXferRoute` writes it. */
+  homeOf(id: string): string | undefined {
+    return this.#routes.get(id);
+  }
+
+  leaveFor(id: string, route: XferRoute): void {
+    this.#routes.delete(id);
+    this.#routes.set(id, formatXferRoute(route));
+    if (this.#routes.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.#routes.keys()) {
+      this.#routes.delete(oldest);
+      return;
+    }
+  }
+
+  /** No receiver has it. */
+  forget(id: string): void {
+    this.#routes.delete(id);
+  }
+}

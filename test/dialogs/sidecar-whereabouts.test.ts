@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatXferRoute } from '../../shared/config/routes.ts';
+import { Whereabouts } from '../../sidecar/push/whereabouts.ts';
+import { receiverFor } from './sidecar-fixture.ts';
+import { createLedger } from './sidecar-ledger.ts';
+import { fastClock, pusherFor, xferRoute } from './sidecar-push.ts';
+import { hang, startReceiver, status } from './sidecar-receiver.ts';
+
+const MAIL = 'Subject: hello\r\n\r\nHello.\r\n';
+const ROUTE = xferRoute('xfer://r.example.com?port=8080');
+
+test('an MTA that leaves and comes back at once does not hear 250 for mail that is withdrawn after it', async (t) => {
+  const ledger = createLedger();
+  const receiver = await receiverFor(t);
+  const { push } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`]);
+  let release = (): void => undefined;
+  receiver.script(
+    'POST',
+    [
+      (request, response) => {
+        release = () => ledger.honest(request, response);
+      },
+    ],
+    ledger.honest,
+  );
+  receiver.script('DELETE', [], ledger.honest);
+  const leaving = new AbortController();
+  const first = push(MAIL, { gone: leaving.signal });
+  await receiver.until('POST', 1);
+  leaving.abort();
+  const second = push(MAIL);
+  release();
+  assert.deepEqual([(await first).ending, (await first).withdrawal], ['accepted', 'withdrawn']);
+  const { ending, refusal } = await second;
+  assert.deepEqual([ending, refusal?.code], ['refused', 451]);
+  assert.deepEqual(
+    receiver.requests.map(({ method }) => method),
+    ['POST', 'DELETE', 'POST'],
+  );
+  assert.equal(ledger.held().size, 0);
+});
+
+test('rerouted mail in doubt comes back to the receiver that may have it, though another is up', async (t) => {
+  const ledger = createLedger();
+  const receiver = await startReceiver();
+  const spare = await receiverFor(t);
+  const { push } = pusherFor(
+    t,
+    [receiver.port, spare.port].map((port) => `xfer://127.0.0.1?port=${port}`),
+    { clock: fastClock(20), target: { handoffDeadlineMs: 8_000, responseTimeoutMs: 4_000 } },
+  );
+  receiver.script('POST', [], ledger.storing(hang));
+  assert.equal((await push(MAIL, { mode: 'rerouted' })).ending, 'in-doubt');
+  await receiver.close();
+  const again = await push(MAIL, { mode: 'rerouted' });
+  assert.deepEqual([again.ending, again.withdrawal], ['no-route', null]);
+  assert.equal((await push('another\r\n', { mode: 'rerouted' })).route, `xfer://127.0.0.1:${spare.port}`);
+  const back = await startReceiver(receiver.port);
+  t.after(() => back.close());
+  back.script('POST', [], ledger.honest);
+  let last = await push(MAIL, { mode: 'rerouted' });
+  while (last.ending === 'no-route') {
+    await new Promise((wake) => setTimeout(wake, 20));
+    last = await push(MAIL, { mode: 'rerouted' });
+  }
+  assert.equal(last.ending, 'duplicate');
+  assert.deepEqual([...ledger.held().values()].map(String), [MAIL]);
+  assert.deepEqual(
+    spare.requests.map(({ frames }) => frames.map(({ content }) => String(content))),
+    [['another\r\n']],
+  );
+});
+
+test('mail that a receiver did not take may go to another when its MTA comes back', async (t) => {
+  const receiver = await startReceiver();
+  const spare = await receiverFor(t);
+  const { push } = pusherFor(
+    t,
+    [receiver.port, spare.port].map((port) => `xfer://127.0.0.1?port=${port}`),
+  );
+  receiver.script('POST', [], status(403));
+  assert.equal((await push(MAIL)).ending, 'untaken');
+  await receiver.close();
+  const again = await push(MAIL);
+  assert.deepEqual([again.ending, again.route], ['accepted', `xfer://127.0.0.1:${spare.port}`]);
+});
+
+test('the latest twenty thousand ids are remembered', () => {
+  const whereabouts = new Whereabouts();
+  for (let index = 0; index <= 20_000; index += 1) whereabouts.leaveFor(`id-${index}`, ROUTE);
+  assert.deepEqual(
+    ['id-0', 'id-1', 'id-20000'].map((id) => whereabouts.homeOf(id)),
+    [undefined, formatXferRoute(ROUTE), formatXferRoute(ROUTE)],
+  );
+  whereabouts.forget('id-1');
+  assert.equal(whereabouts.homeOf('id-1'), undefined);
+});
