@@ -1,9 +1,14 @@
-// Where a command writes. A reader that has seen enough (`| head`) ends the output, not the command: what comes
+// Where a command reads and writes. A reader that has seen enough (`| head`) ends the output, not the command: what comes
 // after is dropped, and the exit status stays what it is.
+
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Standard input, to its end. */
+  input(): Promise<string>;
 }
 
 interface Stream {
@@ -11,8 +16,8 @@ interface Stream {
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
-export function terminalOn(out: Stream, err: Stream): Terminal {
-  return { out: writerTo(out), err: writerTo(err) };
+export function terminalOn(input: Readable, out: Stream, err: Stream): Terminal {
+  return { out: writerTo(out), err: writerTo(err), input: () => text(input) };
 }
 
 function writerTo(stream: Stream): (text: string) => void {

@@ -7,6 +7,7 @@ import type { Configuration } from '../shared/config/configuration.ts';
 import { evaluate } from '../shared/config/evaluate.ts';
 import { formatFault } from '../shared/config/fault.ts';
 import { OPTIONS } from '../shared/config/options.ts';
+import { sendingFindings } from '../shared/files/configuration-files.ts';
 import { ATTEMPT_MS } from './attempt/attempt-first.ts';
 import type { DeliveredMemory } from './attempt/delivered-memory.ts';
 import { type Attempts, createAttempts, type DestinationTuning } from './attempt/wiring.ts';
@@ -67,6 +68,8 @@ export type PlanResult =
 export interface PlanningOptions extends PlaceOptions {
   /** Whether routes with sigv4=1 can be signed. */
   readonly canSign: boolean;
+  /** Refuse as well what checkSending tells. Left out by who sets times that no operator would. */
+  readonly checkCombinations?: boolean;
 }
 
 export interface Generation extends Plan {
@@ -87,11 +90,14 @@ export interface Generation extends Plan {
 export function planFor(configuration: Configuration, options: PlanningOptions, nowMs: number): PlanResult {
   const targets = readTargets(configuration);
   const wanted = wantedPlaces(configuration, options, nowMs);
+  const combined = options.checkCombinations ? sendingFindings(configuration).faults : [];
   const faults = [
+    ...combined,
     ...(targets.ok ? signingFaults(targets.targets, options.canSign) : targets.faults.map(formatFault)),
     ...(targets.ok || targets.message === undefined ? [] : [targets.message]),
-    ...wanted.faults,
-    ...unsupported(configuration),
+    ...wanted.faults.filter(
+      (fault) => !combined.some((said) => said.startsWith(fault.split('\n')[0] ?? fault)),
+    ),
     ...secrecyOfHttp(wanted.places),
   ];
   if (!targets.ok || faults.length > 0) return { ok: false, faults };
@@ -163,15 +169,6 @@ function signingFaults(targets: Targets, canSign: boolean): readonly string[] {
   if (faults.length === 0 && signed.length > 0 && !canSign)
     faults.push('a route asks for sigv4=1, but no AWS credentials are at hand');
   return faults;
-}
-
-function unsupported(configuration: Configuration): readonly string[] {
-  return configuration.listeners.flatMap(({ kind, place }) => {
-    if (kind !== 'LMTP_Listener') return [];
-    return [
-      formatFault({ place, message: 'LMTP_Listener is not supported yet', mend: 'use ESMTP_Listener' }),
-    ];
-  });
 }
 
 // What a listener would ignore, its operator would rely on.

@@ -2,11 +2,12 @@
 // again at each reload. Every fault is told with the line of the option that names the file; no secret is shown.
 
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { PasswordVerifier } from '../shared/access/password.ts';
 import type { Setting } from '../shared/config/configuration.ts';
 import { type Fault, formatFault, type Place } from '../shared/config/fault.ts';
 import { pathWritten } from '../shared/config/named-files.ts';
+import { readText } from '../shared/files/read-text.ts';
 import type { ListenerTls } from './smtp/settings.ts';
 import { readListenerTls } from './smtp/tls.ts';
 import { readUsers } from './smtp/users.ts';
@@ -57,15 +58,8 @@ class Reading {
   }
 
   tls({ certificate, key, required }: FileSettings): ListenerTls | undefined {
-    if (certificate === undefined || key === undefined) {
-      if (certificate !== undefined)
-        this.#fault(certificate.place, 'TLS_Certificate needs a TLS_Key beside it');
-      if (key !== undefined) this.#fault(key.place, 'TLS_Key needs a TLS_Certificate beside it');
-      if (required !== undefined && certificate === undefined && key === undefined) {
-        this.#fault(required.place, 'TLS_Required needs TLS_Certificate and TLS_Key');
-      }
-      return undefined;
-    }
+    // One without the other, checkSending tells.
+    if (certificate === undefined || key === undefined) return undefined;
     const [certificatePem, keyPem] = [this.#text(certificate), this.#text(key)];
     if (certificatePem === undefined || keyPem === undefined) return undefined;
     const read = readListenerTls(certificatePem, keyPem, this.#nowMs);
@@ -99,14 +93,13 @@ class Reading {
   #text(setting: Setting | undefined): string | undefined {
     const path = pathWritten(setting);
     if (setting === undefined || path === undefined) return undefined;
-    try {
-      const text = readFileSync(path, 'utf8');
-      this.digests.set(path, createHash('sha256').update(text).digest('hex'));
-      return text;
-    } catch (error) {
-      this.#fault(setting.place, `${setting.option.name}: ${messageOf(error)}`);
+    const read = readText(path);
+    if (!read.ok) {
+      this.#fault(setting.place, `${setting.option.name}: ${path} ${read.refused}`);
       return undefined;
     }
+    this.digests.set(path, createHash('sha256').update(read.text).digest('hex'));
+    return read.text;
   }
 
   #fault(place: Place, message: string): void {
@@ -116,8 +109,4 @@ class Reading {
   #warn(place: Place, message: string): void {
     this.warnings.push({ place, message });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import type { Configuration, ListenerKind, Settings } from '../shared/config/configuration.ts';
 import { evaluate, evaluateListen, findSetting } from '../shared/config/evaluate.ts';
-import { formatFault, type Place as Written } from '../shared/config/fault.ts';
+import { formatFault, formatPlace, type Place as Written } from '../shared/config/fault.ts';
 import {
   formatListen,
   type Interfaces,
@@ -78,7 +78,7 @@ export function wantedPlaces(
     for (const warning of reading.warnings) warnings.add(warning);
     const guarded = wanted.relayHosts.length > 0 || fileSettings.users !== undefined;
     const decision = listenAddresses(listen, { interfaces, guarded, guard: 'Relay_Hosts' });
-    if (!decision.ok) faults.add(decision.text);
+    if (!decision.ok) faults.add(told(decision.text, wanted.written));
     else {
       const { files } = reading;
       places.push(...decision.addresses.map((address) => ({ ...wanted, address, port: listen.port, files })));
@@ -88,11 +88,12 @@ export function wantedPlaces(
   const metrics = metricsPlaces(configuration, interfaces);
   if (typeof metrics === 'string') faults.add(metrics);
   else places.push(...metrics);
-  const seen = new Set<string>();
+  const seen = new Map<string, Place>();
   for (const place of places) {
     const name = `${place.address} ${place.port}`;
-    if (place.port !== 0 && seen.has(name)) faults.add(takenTwice(place));
-    seen.add(name);
+    const before = seen.get(name);
+    if (place.port !== 0 && before !== undefined) faults.add(takenTwice(place, before));
+    seen.set(name, place);
   }
   return { places, faults: [...faults], warnings: [...warnings] };
 }
@@ -186,7 +187,11 @@ function kindOf(kind: ListenerKind): PlaceKind {
   }
 }
 
-function takenTwice({ address, port, written }: Place): string {
-  const message = `${address}, port ${port}, is listened at twice`;
-  return written === undefined ? message : formatFault({ place: written, message });
+function takenTwice({ address, port, written }: Place, before: Place): string {
+  const by = before.written === undefined ? '' : ` (${formatPlace(before.written)})`;
+  return told(`${formatListen({ host: address, port })} is listened at already${by}`, written);
+}
+
+function told(message: string, place: Written | undefined): string {
+  return place === undefined ? message : formatFault({ place, message });
 }

@@ -4,7 +4,11 @@
 
 import { formatListen, type ListenAddress } from '../shared/config/listen.ts';
 import { formatXferRoute } from '../shared/config/routes.ts';
-import { readConfigurationFiles } from '../shared/files/configuration-files.ts';
+import {
+  type ReadConfiguration,
+  readConfigurationFiles,
+  sendingFindings,
+} from '../shared/files/configuration-files.ts';
 import type { Notice, SidecarRecord } from './log.ts';
 import { describePlace } from './places.ts';
 import type { AwsCredentials } from './push/signature.ts';
@@ -35,6 +39,7 @@ export async function runSidecar(given: ProgramArguments, terminal: ProgramTermi
   }
   const options: SidecarOptions = {
     configuration: read.configuration,
+    checkCombinations: true,
     log: (record) => terminal.out(`${JSON.stringify(record)}\n`),
     awsCredentials: machineCredentials(),
     ...(given.listen.length > 0 && { listen: given.listen }),
@@ -44,7 +49,7 @@ export async function runSidecar(given: ProgramArguments, terminal: ProgramTermi
       terminal.out(planText(options));
       return 0;
     }
-    for (const message of read.warnings) options.log(notice('warn', 'configuration', message));
+    warn(read, options.log);
     return await runUntilStopped(startSidecar(options), given.files, options.log);
   } catch (error) {
     if (!(error instanceof SidecarStartError)) throw error;
@@ -102,9 +107,7 @@ async function reread(
 ): Promise<void> {
   manager.reloading();
   const read = readConfigurationFiles(files);
-  if (read.ok) {
-    for (const message of read.warnings) log(notice('warn', 'configuration', message));
-  }
+  if (read.ok) warn(read, log);
   const result = await sidecar.reload(read);
   const refused = result.ok ? '' : '; the last reload was refused, see the log';
   manager.ready(`${statusOf(sidecar)}${refused}`);
@@ -135,6 +138,12 @@ function machineCredentials(): () => Promise<AwsCredentials> {
     provider ??= import('@aws-sdk/credential-provider-node').then(({ defaultProvider }) => defaultProvider());
     return (await provider)();
   };
+}
+
+function warn({ configuration, warnings }: ReadConfiguration, log: SidecarOptions['log']): void {
+  for (const message of [...warnings, ...sendingFindings(configuration).warnings]) {
+    log(notice('warn', 'configuration', message));
+  }
 }
 
 function notice(level: Notice['level'], code: Notice['code'], message: string): SidecarRecord {

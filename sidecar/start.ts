@@ -32,7 +32,7 @@ export interface SidecarLimits extends Tuning {
 
 export const DEFAULT_TUNING: Tuning = { maxTransfers: 16, windowMs: 4, idleTimeoutMs: 300_000 };
 
-export interface SidecarOptions extends PlaceOptions {
+export interface SidecarOptions extends PlaceOptions, Pick<PlanningOptions, 'checkCombinations'> {
   readonly configuration: Configuration;
   /** Takes every record, in order. */
   readonly log: (record: SidecarRecord) => void;

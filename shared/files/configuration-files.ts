@@ -63,6 +63,15 @@ export function readReceivingFiles(inputs: readonly Input[]): ReceivingConfigura
   return result.ok ? { ...result, named } : result;
 }
 
+/** What the sending side says of a configuration that was read without it, as it is printed. */
+export function sendingFindings(configuration: Configuration): {
+  readonly faults: readonly string[];
+  readonly warnings: readonly string[];
+} {
+  const { faults, warnings } = checkSending(configuration);
+  return { faults: faults.map(formatFault), warnings: warnings.map(formatWarning) };
+}
+
 /** What stands in a configuration for nothing on a side, as it is printed. */
 export function withoutEffect(configuration: Configuration, side: Side): readonly string[] {
   return settingsWithoutEffect(configuration, side).map(formatWarning);

@@ -140,6 +140,7 @@ ESMTP_Listener {
 `;
   const sidecar = startProcess(t, configuration, { directory });
   await sidecar.listening();
+  assert.match(await (await connectRaw(port)).say('EHLO mta.example.com'), /^250[- ]STARTTLS$/m);
   sidecar.write('cert.pem', `${SELF_SIGNED.cert}\n`);
   assert.equal((await sidecar.signal('SIGHUP', 'reloaded'))['message'], 'cert.pem has other content');
   sidecar.write('key.pem', 'no key\n');
@@ -147,4 +148,5 @@ ESMTP_Listener {
     String((await sidecar.signal('SIGHUP', 'reload-refused'))['message']),
     /^the old configuration stays: a\.conf:12:3: TLS_Key: key\.pem: it holds no private key /,
   );
+  assert.match(await (await connectRaw(port)).say('EHLO mta.example.com'), /^250[- ]STARTTLS$/m);
 });

@@ -39,7 +39,7 @@ test('started from files, it takes mail, logs one line of JSON per event, and SI
   const receiver = await receiverFor(t);
   const directory = directoryFor(t);
   writeFileSync(join(directory, 'a.conf'), 'include "sub.conf"\n');
-  writeFileSync(join(directory, 'sub.conf'), delayedTo([receiver.port]));
+  writeFileSync(join(directory, 'sub.conf'), delayedTo([receiver.port], 'Max_Retries = "none"'));
   const child = run(['--config', 'a.conf', '--listen', '127.0.0.1:0'], directory);
   t.after(() => child.kill('SIGKILL'));
   const lines = createInterface({ input: child.stdout ?? assert.fail('no output') })[Symbol.asyncIterator]();
@@ -96,10 +96,9 @@ test('it does not listen outside the loopback interface without Relay_Hosts, and
   writeFileSync(join(directory, 'a.conf'), `${delayedTo([1])}\nESMTP_Listener { Listen "0.0.0.0:2525" {} }`);
   const refused = await outcomeOf(run(['--config', 'a.conf'], directory));
   assert.equal(refused.status, 78);
-  assert.equal(
+  assert.match(
     refused.err,
-    'Listen "0.0.0.0:2525" would be reachable from other machines, and anyone there could send mail through it; ' +
-      'configure Relay_Hosts, or listen on 127.0.0.1\n',
+    /^a\.conf:\d+:\d+: Listen "0\.0\.0\.0:2525" would be reachable from other machines, and anyone there could send mail through it; configure Relay_Hosts, or listen on 127\.0\.0\.1\n/,
   );
   const guarded = `${delayedTo([1])}\nESMTP_Listener { Relay_Hosts = 192.0.2.0/24 Listen "0.0.0.0:2525" {} }`;
   writeFileSync(join(directory, 'b.conf'), guarded);

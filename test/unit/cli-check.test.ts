@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { delayXfer, folderOf } from './cli-fixture.ts';
+
+const SENDING = `Delayed_Reroute_Domain = "xfer.test"
+Domain xfer.test {
+  Delivery_Method = "delay_xfer"
+  Routes = "xfer://192.0.2.1?port=8080"
+  Max_Retries = "none"
+}
+`;
+
+test('files without faults are fine, and what a side does not use is told with its line', async (t) => {
+  const directory = folderOf(t, { 'a.conf': SENDING });
+  assert.deepEqual(await delayXfer(['check', 'a.conf'], directory), {
+    status: 0,
+    out: `a.conf:5: note: Max_Retries has no effect on the sending side: mail that cannot be handed over stays with its MTA, which retries it
+sending side: 0 faults, 0 warnings, 1 note
+`,
+    err: '',
+  });
+  const both = await delayXfer(['check', 'a.conf', '--side', 'sending', '--side', 'receiving'], directory);
+  assert.match(both.out, /^a\.conf:1: note: Delayed_Reroute_Domain has no effect on the receiving side: /m);
+  assert.match(both.out, /^receiving side: 0 faults, 0 warnings, 3 notes$/m);
+});
+
+test('every fault is told as the sidecar would tell it at start, also those that it alone knows of', async (t) => {
+  const directory = folderOf(t, {
+    'a.conf': 'Handoff_Deadline = 5m\nRutes = 1\n',
+    'b.conf': `${SENDING}Domain b.test { Reroute_Domain = c.test }
+Domain c.test { Reroute_Domain = b.test }
+ESMTP_Listener { TLS_Certificate = cert.pem TLS_Key = key.pem Listen "0.0.0.0:2525" {} }
+`,
+  });
+  const language = await delayXfer(['check', 'a.conf'], directory);
+  assert.equal(language.status, 1);
+  assert.match(
+    language.out,
+    /^a\.conf:1:20: Handoff_Deadline takes a whole number .*\n {4}Handoff_Deadline = 5m\n {23}\^\^\n/,
+  );
+  assert.match(
+    language.out,
+    /^a\.conf:2:1: unknown option "Rutes"; did you mean Routes\?\n {4}Rutes = 1\n {4}\^{5}\n/m,
+  );
+  assert.match(language.out, /^sending side: 2 faults, 0 warnings, 0 notes\nreceiving side: 2 faults, /m);
+  const { status, out } = await delayXfer(['check', 'b.conf', '--side', 'sending'], directory);
+  assert.equal(status, 1);
+  assert.match(out, /^b\.conf:7:17: .*c\.test → b\.test \(b\.conf:8\) → c\.test \(b\.conf:7\)/m);
+  assert.match(out, /^b\.conf:9:18: TLS_Certificate: cert\.pem is not there$/m);
+  assert.match(out, /^b\.conf:9:\d+: Listen "0\.0\.0\.0:2525" would be reachable from other machines/m);
+});
+
+test('warnings make the exit status 2 only with --strict', async (t) => {
+  const directory = folderOf(t, { 'a.conf': SENDING.replace('Max_Retries = "none"', '') });
+  const plain = await delayXfer(['check', 'a.conf'], directory);
+  assert.match(plain.out, /^a\.conf:3: warning: .*Max_Retries/);
+  assert.equal(plain.status, 0);
+  assert.equal((await delayXfer(['check', '--strict', 'a.conf'], directory)).status, 2);
+});
+
+test('programs get every finding with its parts apart, and standard input is a file too', async (t) => {
+  const { status, out } = await delayXfer(['check', '--json', '-'], folderOf(t, {}), 'Rutes = 1\n');
+  assert.equal(status, 1);
+  const finding = {
+    severity: 'fault',
+    file: '(standard input)',
+    line: 1,
+    column: 1,
+    message: 'unknown option "Rutes"; did you mean Routes?',
+  };
+  assert.deepEqual(JSON.parse(out), {
+    ok: false,
+    sides: [
+      { side: 'sending', findings: [finding] },
+      { side: 'receiving', findings: [finding] },
+    ],
+  });
+});
+
+test('a file that is not there is told, and no file at all is a wrong command line', async (t) => {
+  const directory = folderOf(t, {});
+  const { status, out } = await delayXfer(['check', 'gone.conf', '--side', 'sending'], directory);
+  assert.deepEqual(
+    [status, out],
+    [1, 'gone.conf is not there\nsending side: 1 fault, 0 warnings, 0 notes\n'],
+  );
+  const none = await delayXfer(['check'], directory);
+  assert.deepEqual(none, {
+    status: 64,
+    out: '',
+    err: "delay-xfer check: a FILE is needed\nTry 'delay-xfer check --help'.\n",
+  });
+});
+
+test('a reader that has seen enough ends the output and not the exit status', async (t) => {
+  const directory = folderOf(t, { 'a.conf': 'Rutes = 1\n'.repeat(100) });
+  const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, 'check', 'a.conf'], {
+    cwd: directory,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  let err = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    err += chunk;
+  });
+  const status = await new Promise((resolve) => child.on('close', resolve));
+  assert.deepEqual([status, err], [1, '']);
+});
