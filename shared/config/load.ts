@@ -68,6 +68,8 @@ class Reader {
   /** In the order of reading. */
   readonly paths: string[] = [];
   readonly #includes: Includes;
+  /** Within a stanza that stands where it may not: others in it are not followed. */
+  #isAstray = false;
 
   constructor(readInclude: IncludeReader | undefined) {
     this.#includes = createIncludes(readInclude);
@@ -87,7 +89,7 @@ class Reader {
     this.#includes.within(file, from, () => {
       this.paths.push(file.path);
       const { entries, faults } = parseSyntax(file);
-      this.faults.push(...faults);
+      this.#tell(faults);
       this.#walk(entries, where, settings, onStanza);
     });
   }
@@ -126,7 +128,11 @@ class Reader {
         : `it belongs ${placesOfStanza(kind)}`;
       this.#fault(place, `${kind} cannot stand ${where.told}`, mend);
       // What is wrong within it is told as well.
-      if (TOP.stanzas.includes(kind)) this.#topStanza(stanza, kind);
+      if (TOP.stanzas.includes(kind) && !this.#isAstray) {
+        this.#isAstray = true;
+        this.#topStanza(stanza, kind);
+        this.#isAstray = false;
+      }
     } else if (isIgnoredStanza(keyword)) this.#warn(place, `Momentum's ${keyword} has no part here`);
     else {
       this.faults.push(unknown(place, 'stanza', keyword, knownStanzas()));
@@ -242,7 +248,7 @@ class Reader {
     const reading = readAssignment(assignment, where);
     switch (reading.kind) {
       case 'faults':
-        this.faults.push(...reading.faults);
+        this.#tell(reading.faults);
         return;
       case 'ignored':
         this.#warn(assignment.place, reading.warning);
@@ -261,6 +267,11 @@ class Reader {
     if (stanza.name !== undefined && stanza.name.text !== '') return stanza.name.text;
     this.#fault(stanza.name?.place ?? stanza.place, `${stanza.keyword} needs a name`, `write ${example}`);
     return undefined;
+  }
+
+  // Not spread: there may be more of them than a call has arguments.
+  #tell(faults: readonly Fault[]): void {
+    for (const fault of faults) this.faults.push(fault);
   }
 
   #fault(place: Place, message: string, mend?: string): void {
