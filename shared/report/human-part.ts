@@ -54,7 +54,11 @@ function about(report: Report, { address, reply, expired }: ReportedRecipient): 
   if (!expired) return [said, ...quoted(reply)];
   const whose =
     reply.host === undefined ? 'The last obstacle was:' : `The last answer, of host ${reply.host}:`;
-  return [lead, `    delivery time expired; attempts were made since ${since}. ${whose}`, ...quoted(reply)];
+  const why =
+    report.atMs < report.message.expiresAtMs
+      ? `attempts were made since ${since}, and no more are made.`
+      : `delivery time expired; attempts were made since ${since}.`;
+  return [lead, `    ${why} ${whose}`, ...quoted(reply)];
 }
 
 function quoted(reply: HostReply): readonly string[] {

@@ -34,6 +34,7 @@ test('retries and expiry are those of the recipient domain, nearest first', asyn
     Message_Expiration = 86400
     Domain gmail.com { Retry_Interval = 60  Max_Retry_Interval = 90  Message_Expiration = 3600 }
     Domain "/^example[.](com|net)$/" { Never_Retry = true  Generate_Bounces = false }
+    Domain defer-data.test { Max_Retries = 0 }
     Domain example.org { Never_Attempt_Expired_Messages = true  Message_Expiration = 600 }
     Binding_Group all {
       Max_Retry_Interval = 350
@@ -60,6 +61,13 @@ test('retries and expiry are those of the recipient domain, nearest first', asyn
   ]);
   assert.deepEqual(reportsTo(world), [], 'Generate_Bounces is false there');
 
+  await world.post(message('untried', ['defer-9+untried@defer-data.test']));
+  await world.deliver();
+  const untried = (reportsTo(world)[0] ?? '').replaceAll('=\r\n', '');
+  assert.deepEqual(reported(untried), ['defer-9+untried@defer-data.test failed 4.4.7']);
+  assert.match(untried, /attempts were made since .*, and no more are made\./);
+  assert.doesNotMatch(untried, /delivery time expired/);
+
   const lifetimes = (await deliveries(world, 'both')).map(({ delivery: { facts } }) => [
     facts.domain,
     (facts.expiresAtMs - facts.receivedAtMs) / 1_000,
@@ -78,7 +86,7 @@ test('retries and expiry are those of the recipient domain, nearest first', asyn
   await world.post(message('over', ['ok+over@example.org'], long));
   await world.deliver();
   assert.deepEqual(told(world, 'over').slice(1), ['Expiration ok+over@example.org 450 0']);
-  assert.deepEqual(reportsTo(world).map(reported), [['ok+over@example.org failed 4.4.7']]);
+  assert.deepEqual(reportsTo(world).slice(1).map(reported), [['ok+over@example.org failed 4.4.7']]);
   await world.post(
     message('late', ['ok+late@gmail.com'], { receivedAt: iso(world.clock.nowMs() - 3_700_000) }),
   );

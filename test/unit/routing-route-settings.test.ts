@@ -33,3 +33,27 @@ test('a certificate is checked, by name as well, where TLS is required and someb
 test('without its file of authorities no domain is routed, rather than trusted to others', () => {
   assert.throws(() => tlsOf('TLS_CA = "other.pem"'), /\/etc\/other\.pem was not read/);
 });
+
+test('versions, ciphers and the way back to clear are what the configuration says', () => {
+  assert.deepEqual(
+    tlsOf(
+      'TLS_Protocols = "+ALL:-TLSv1.0:-TLSv1.1:-TLSv1.2" TLS_Ciphers = "HIGH" TLS_Ifavailable_Fallback = no',
+    ),
+    {
+      mode: 'ifavailable',
+      verify: false,
+      versions: { least: 'TLSv1.3', most: 'TLSv1.3' },
+      ciphers: 'HIGH',
+      fallsBack: false,
+    },
+  );
+});
+
+test('policies of MTA-STS are kept where both Use_MTA_STS and Enable_MTA_STS hold', () => {
+  const { enableMtaSts: before } = deliverySettings(load(''));
+  const configuration = load(
+    'Use_MTA_STS = false Domain a.test { Use_MTA_STS = true Enable_MTA_STS = false }',
+  );
+  const kept = (domain: string) => deliverySettings(configuration, { domain }).enableMtaSts;
+  assert.deepEqual([before, kept('a.test'), kept('b.test')], [true, false, false]);
+});
