@@ -44,7 +44,8 @@ export const DELIVERY_OPTIONS = {
     side: 'receiving',
     meaning: 'The most connections in all at once; in a Binding, over that binding.',
     momentum: '75000; 20000 in its default file',
-    withoutEffect: 'connections are not limited in all yet',
+    attempt: true,
+    withoutEffect: { receiving: 'connections are not limited in all yet' },
   }),
   Max_Deliveries_Per_Connection: option({
     name: 'Max_Deliveries_Per_Connection',
@@ -107,7 +108,8 @@ export const DELIVERY_OPTIONS = {
     side: 'receiving',
     meaning: 'How long a session without mail is kept open for the next message.',
     momentum: '5',
-    withoutEffect: 'a session ends when its invocation has no more mail for the site',
+    attempt: true,
+    withoutEffect: { receiving: 'a session ends when its invocation has no more mail for the site' },
   }),
 
   // How long a peer may take (RFC 5321 §4.5.3.2).
@@ -186,8 +188,10 @@ export const DELIVERY_OPTIONS = {
     type: choice('refuse', 'convert'),
     default: 'refuse' as const,
     scopes: ['global'],
-    side: 'receiving',
-    meaning: 'Content that mixes bare CR or LF with CRLF is refused, or made whole, which breaks signatures.',
+    side: 'both',
+    meaning:
+      'Content that mixes bare CR or LF with CRLF is refused, or made whole, which breaks signatures. The sidecar ' +
+      'refuses it, or leaves it to the receiver.',
   }),
   Eight_Bit_Mail: option({
     name: 'Eight_Bit_Mail',

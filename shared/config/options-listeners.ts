@@ -31,7 +31,8 @@ export const LISTENER_OPTIONS = {
     default: false,
     scopes: ['global', 'listener'],
     side: 'sending',
-    meaning: 'Whether the sidecar tries SMTP itself before it hands deferred mail over.',
+    meaning:
+      'Whether the sidecar tries SMTP itself before it hands over mail that is not rerouted, as a Momentum sender does.',
   }),
   TLS_Certificate: option<string | undefined>({
     name: 'TLS_Certificate',
