@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Prepares a Debian 12 machine for the interop tests, as root: Postfix, NSD, unbound, swaks, curl and ip from
 # packages, none of their services started, and Exim and OpenSMTPD unpacked beside them, since Debian's packages of
-# mail servers exclude each other. The tests run every server by themselves, with configurations and queues of
-# their own.
+# mail servers exclude each other; Haraka comes from npm. The tests run every server by themselves, with configurations
+# and queues of their own.
 #
-# Promises: /usr/sbin/{postfix,nsd,unbound}, /usr/bin/{swaks,openssl}, $EXIM and $OPENSMTPD below run. May be repeated
-# at any time.
+# Promises: /usr/sbin/{postfix,nsd,unbound}, /usr/bin/{swaks,openssl}, $EXIM, $OPENSMTPD and Haraka below run. May be
+# repeated at any time.
 # A configuration of this Exim sets `exim_path` to $EXIM, since it starts itself again for each delivery, and
 # `deliver_drop_privilege = true`, since a configuration named on its command line loses root anyway.
 set -euo pipefail
@@ -68,6 +68,17 @@ user opensmtpq
 mkdir -p /usr/libexec /var/spool/smtpd /var/lib/opensmtpd/empty
 ln -sfnT "$CACHE/opensmtpd/usr/libexec/opensmtpd" /usr/libexec/opensmtpd
 
+# Haraka comes from npm, with the exact versions of haraka/package-lock.json, in a folder of its own.
+HARAKA=$CACHE/haraka
+here=$(cd "$(dirname "$0")" && pwd)
+if ! cmp -s "$here/haraka/package-lock.json" "$HARAKA/package-lock.json"; then
+  rm -rf "$HARAKA"
+  mkdir -p "$HARAKA"
+  cp "$here/haraka/package.json" "$HARAKA"
+  cp "$here/haraka/package-lock.json" "$HARAKA"
+  (cd "$HARAKA" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error) || { rm -rf "$HARAKA"; exit 1; }
+fi
+
 works() { # NAME VERSION PATH: an empty version means that the program does not run
   if [ -z "$2" ]; then
     echo "test/interop/install.sh: $1 does not run: $3" >&2
@@ -80,4 +91,5 @@ works exim "$("$EXIM" -C /dev/null -bV 2> /dev/null | sed -n '1s/Exim version \(
 works opensmtpd "$("$OPENSMTPD" -h 2>&1 | sed -n 's/^version: OpenSMTPD //p')" "$OPENSMTPD"
 works nsd "$(nsd -v 2>&1 | sed -n '1s/.*version //p')" /usr/sbin/nsd
 works unbound "$(unbound -V | sed -n '1s/Version //p')" /usr/sbin/unbound
+works haraka "$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$HARAKA/node_modules/Haraka/package.json")" "$HARAKA/node_modules/Haraka/bin/haraka"
 works swaks "$(swaks --version | sed -n '1s/swaks version //p')" /usr/bin/swaks
