@@ -14,31 +14,40 @@ test('an MTA that leaves and comes back at once does not hear 250 for mail that 
   const ledger = createLedger();
   const receiver = await receiverFor(t);
   const { push } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`]);
-  let release = (): void => undefined;
+  let acceptFirst = (): void => undefined;
+  let withdrawFirst = (): void => undefined;
   receiver.script(
     'POST',
     [
       (request, response) => {
-        release = () => ledger.honest(request, response);
+        acceptFirst = () => ledger.honest(request, response);
       },
     ],
     ledger.honest,
   );
-  receiver.script('DELETE', [], ledger.honest);
+  receiver.script('DELETE', [
+    (request, response) => {
+      withdrawFirst = () => ledger.honest(request, response);
+    },
+  ]);
   const leaving = new AbortController();
   const first = push(MAIL, { gone: leaving.signal });
   await receiver.until('POST', 1);
   leaving.abort();
+  acceptFirst();
+  await receiver.until('DELETE', 1);
   const second = push(MAIL);
-  release();
+  // What comes with it goes through.
+  assert.equal((await push('another\r\n')).ending, 'accepted');
+  withdrawFirst();
   assert.deepEqual([(await first).ending, (await first).withdrawal], ['accepted', 'withdrawn']);
   const { ending, refusal } = await second;
   assert.deepEqual([ending, refusal?.code], ['refused', 451]);
   assert.deepEqual(
     receiver.requests.map(({ method }) => method),
-    ['POST', 'DELETE', 'POST'],
+    ['POST', 'DELETE', 'POST', 'POST'],
   );
-  assert.equal(ledger.held().size, 0);
+  assert.deepEqual([...ledger.held().values()].map(String), ['another\r\n']);
 });
 
 test('rerouted mail in doubt comes back to the receiver that may have it, though another is up', async (t) => {
