@@ -60,6 +60,12 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   });
+  const attempts = new Counter({
+    name: 'delay_xfer_sidecar_attempts_total',
+    help: 'Recipients whom the sidecar tried by SMTP itself, by the type of their record in the log.',
+    labelNames: ['outcome'],
+    registers,
+  });
   const notices = new Counter({
     name: 'delay_xfer_sidecar_notices_total',
     help: 'Notices in the log, by code and level.',
@@ -122,6 +128,7 @@ export function createMetrics(): Metrics {
     record(record) {
       if (record.type === 'XferOut') recordMessage(record);
       else if (record.type === 'Notice') notices.inc({ code: record.code, level: record.level });
+      else attempts.inc({ outcome: record.type });
     },
     pushed(sample) {
       const { route, outcome, status } = sample;

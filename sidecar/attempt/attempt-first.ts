@@ -84,8 +84,8 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
 
     const replies = new Map<string, Reply>();
     for (const { address } of before) replies.set(address, ownReply(250, '2.0.0', `${id} delivered before`));
-    for (const { recipient, attempted: one } of told) replies.set(recipient.address, one.outcome.reply);
-    const failed = left.map((one) => ({ ...one, reply: transient(one.attempted.outcome.reply) }));
+    for (const { recipient, attempted: one } of told) replies.set(recipient.address, readingOf(one));
+    const failed = left.map((one) => ({ ...one, reply: transient(readingOf(one.attempted)) }));
     if (failed.length > 0 && handOver !== undefined) {
       const lastReply = lastReplyOf(left.map((one) => one.attempted));
       const deadlineAtMs = startMs + ALL_MS;
@@ -156,6 +156,11 @@ const NOT_OURS: Attempted = {
     ),
   },
 };
+
+/** The reply that decided: what the operator reads in place of it, when it is told so. */
+function readingOf({ outcome }: Attempted): Reply {
+  return ('readAs' in outcome ? outcome.readAs : undefined) ?? outcome.reply;
+}
 
 /** What the MTA hears of a recipient whom nobody took: never a permanent reply, never the end of its session. */
 function transient(reply: Reply): Reply {

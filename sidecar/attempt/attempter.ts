@@ -92,11 +92,13 @@ export function createAttempter(options: AttempterOptions): Attempter {
         const limits = {
           sessions: settings.maxOutboundConnections,
           deliveriesPerSession: terms.deliveriesPerSession,
+          recipientsPerSession: terms.recipientsPerSession,
           idleMs: settings.idleTimeoutSeconds * 1_000,
         };
         const told: (readonly [string, Attempted])[] = [];
-        for (let from = 0; from < recipients.length; from += MAX_RECIPIENTS) {
-          const some = recipients.slice(from, from + MAX_RECIPIENTS);
+        const most = Math.min(terms.recipientsPerTransaction, MAX_RECIPIENTS);
+        for (let from = 0; from < recipients.length; from += most) {
+          const some = recipients.slice(from, from + most);
           told.push(...(await inTransaction(task, { route, terms, limits }, some)));
         }
         return told;
@@ -126,7 +128,7 @@ export function createAttempter(options: AttempterOptions): Attempter {
         const asked = { hops, tls, mxAuthenticated, opening };
         const opened = await openAny(deps, asked, task.openings, () => {});
         if (opened.kind === 'failed') {
-          lease.giveBack(undefined);
+          lease.giveBack(undefined, 0);
           if (opened.hop === undefined) return alike(recipients, postponed(opened.reply));
           pool.failed(name, opened);
           const outcome: RecipientOutcome = { kind: 'transient', stage: opened.stage, reply: opened.reply };
@@ -135,7 +137,7 @@ export function createAttempter(options: AttempterOptions): Attempter {
         session = opened.session;
       }
       const result = await overSession(task, session, recipients);
-      lease.giveBack(session);
+      lease.giveBack(session, recipients.length);
       if (result.kind === 'settled') return toldOf(result, recipients, session, route.site);
       // A session that waited may have ended without a word: the message was not looked at.
       if (lease.session === undefined || task.signal.aborted) {

@@ -20,6 +20,8 @@ export interface SiteLimits {
   readonly sessions: number;
   /** Infinity: as many as there are. */
   readonly deliveriesPerSession: number;
+  /** RCPT commands; infinity as well. */
+  readonly recipientsPerSession: number;
   /** 0: not at all. */
   readonly idleMs: number;
 }
@@ -28,13 +30,14 @@ export interface SiteLimits {
 export interface Lease {
   /** Undefined: open one. */
   readonly session: SmtpSession | undefined;
-  /** `session` carried a message, or is undefined when none could be opened. */
-  giveBack(session: SmtpSession | undefined): void;
+  /** `session` carried a message for so many, or is undefined when none could be opened. */
+  giveBack(session: SmtpSession | undefined, recipients: number): void;
 }
 
 interface Waiting {
   readonly session: SmtpSession;
   readonly deliveries: number;
+  readonly recipients: number;
   readonly cancel: () => void;
 }
 
@@ -65,9 +68,9 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
     return session.quit();
   }
 
-  function takeWaiting(site: string, { deliveriesPerSession }: SiteLimits): Waiting | undefined {
+  function takeWaiting(site: string, limits: SiteLimits): Waiting | undefined {
     for (const one of [...(waiting.get(site) ?? [])].reverse()) {
-      if (one.session.usable && one.deliveries < deliveriesPerSession) {
+      if (one.session.usable && hasRoom(one, limits)) {
         one.cancel();
         waiting.set(
           site,
@@ -97,10 +100,12 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
       }
       return {
         session: kept?.session,
-        giveBack(session) {
-          const deliveries = (kept?.deliveries ?? 0) + 1;
-          const isKept =
-            session?.usable === true && limits.idleMs > 0 && deliveries < limits.deliveriesPerSession;
+        giveBack(session, more) {
+          const carried = {
+            deliveries: (kept?.deliveries ?? 0) + 1,
+            recipients: (kept?.recipients ?? 0) + more,
+          };
+          const isKept = session?.usable === true && limits.idleMs > 0 && hasRoom(carried, limits);
           if (session === undefined || !isKept || isClosed) {
             count(site, -1);
             void session?.quit();
@@ -108,7 +113,7 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
           }
           const one: Waiting = {
             session,
-            deliveries,
+            ...carried,
             cancel: clock.after(limits.idleMs, () => void end(site, one)),
           };
           waiting.set(site, [...(waiting.get(site) ?? []), one]);
@@ -132,4 +137,8 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
       await Promise.all([...waiting].flatMap(([site, some]) => some.map((one) => end(site, one))));
     },
   };
+}
+
+function hasRoom(carried: Pick<Waiting, 'deliveries' | 'recipients'>, limits: SiteLimits): boolean {
+  return carried.deliveries < limits.deliveriesPerSession && carried.recipients < limits.recipientsPerSession;
 }
