@@ -99,6 +99,7 @@ function record(
         name: client.name === '' ? null : client.name,
         address: client.address,
         protocol: client.protocol,
+        session: client.session,
       },
     }),
   );

@@ -17,6 +17,8 @@ export interface Client {
   readonly user?: string;
   /** How it speaks to us, for the log. */
   readonly protocol?: ReceptionProtocol;
+  /** The connection's name in the dialogue trace. */
+  readonly session?: string;
 }
 
 export interface Submission {

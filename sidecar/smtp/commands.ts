@@ -49,6 +49,8 @@ export function parseMail({ rest, isUtf8 }: Command, secure: boolean): Parsed<Ma
   let requireTls = false;
   let envid: string | undefined;
   let ret: Envelope['ret'];
+  const twice = repeated(parts.parameters);
+  if (twice !== undefined) return refuse(unfit(twice));
   for (const [name, value] of parts.parameters) {
     const upper = value.toUpperCase();
     if (name === 'SIZE' && /^\d{1,20}$/.test(value)) declaredBytes = Number(value);
@@ -74,6 +76,8 @@ export function parseRcpt({ rest, isUtf8 }: Command, hostName: string): Parsed<R
   if (typeof address !== 'string') return refuse(ownReply(451, '4.1.3', `the recipient ${address.fault}`));
   let notify: readonly NotifyCondition[] | undefined;
   let orcpt: string | undefined;
+  const twice = repeated(parts.parameters);
+  if (twice !== undefined) return refuse(unfit(twice));
   for (const [name, value] of parts.parameters) {
     if (name === 'NOTIFY') {
       notify = readNotify(value);
@@ -102,16 +106,20 @@ function splitPath(rest: string, word: 'FROM' | 'TO'): Path | undefined {
   const match = /^(\w+)\s*:\s*<((?:"(?:[^"\\]|\\.)*"|[^">])*)>(?:\s+(.*))?$/s.exec(rest);
   if (match?.[1]?.toUpperCase() !== word) return undefined;
   const written = match[3] ?? '';
-  return {
-    path: match[2] ?? '',
-    parameters: written === '' ? [] : written.split(/\s+/).map(splitParameter),
-  };
+  const parameters = written === '' ? [] : written.split(/\s+/).map(splitParameter);
+  return { path: match[2] ?? '', parameters };
 }
 
 function splitParameter(part: string): readonly [string, string] {
   const equals = part.indexOf('=');
   if (equals < 0) return [part.toUpperCase(), ''];
   return [part.slice(0, equals).toUpperCase(), part.slice(equals + 1)];
+}
+
+// RFC 3461 §4 and RFC 1870 §6: a parameter stands once.
+function repeated(parameters: Path['parameters']): string | undefined {
+  if (parameters.length < 2) return undefined;
+  return parameters.find(([name], index) => parameters.findIndex(([other]) => other === name) < index)?.[0];
 }
 
 // A source route (`@a,@b:user@c`) is taken off, as RFC 5321 §4.1.1.3 asks.

@@ -142,6 +142,9 @@ export class Dialogue {
         return this.#beginTls(rest);
       case 'AUTH':
         return this.#beginAuth(rest);
+      case 'BDAT':
+        // CHUNKING is not offered, and the octets of a chunk must not be heard as commands.
+        return { kind: 'goodbye', reply: NO_CHUNKS };
       case 'VRFY':
         return reply(CANNOT_VERIFY);
       case 'HELP':
@@ -322,6 +325,7 @@ const BYE = ownReply(221, '2.0.0', 'bye');
 const GO_ON: Reply = { code: 354, text: 'go on; end with a line that holds one dot' };
 const TLS_GO_ON = ownReply(220, '2.0.0', 'begin TLS');
 const CANNOT_VERIFY = ownReply(252, '2.1.5', 'send some mail, and it will be tried');
+const NO_CHUNKS = ownReply(421, '4.5.1', 'CHUNKING is not offered');
 const NOT_HTTP = ownReply(421, '4.7.0', 'this is no HTTP');
 const TLS_FIRST = ownReply(451, '4.7.0', 'say STARTTLS first: TLS_Required');
 const AUTH_FIRST = ownReply(451, '4.7.0', 'authenticate first');

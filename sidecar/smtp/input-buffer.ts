@@ -11,6 +11,13 @@ export class InputBuffer {
     return this.#data.length - this.#at;
   }
 
+  /** Whether the last that came is a line that says QUIT. */
+  get endsInQuit(): boolean {
+    return /(?:^|\n)quit\r?\n$/i.test(
+      this.#data.toString('latin1', Math.max(this.#at, this.#data.length - 7)),
+    );
+  }
+
   push(chunk: Buffer): void {
     this.#data = this.sizeBytes === 0 ? chunk : Buffer.concat([this.#data.subarray(this.#at), chunk]);
     this.#at = 0;

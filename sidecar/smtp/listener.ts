@@ -26,6 +26,8 @@ export interface ListenerOptions {
 export interface SmtpListener {
   readonly address: string;
   readonly port: number;
+  /** Open now. */
+  readonly connections: number;
   /** Resolves when every session has ended; those that take longer than `graceMs` are cut. */
   close(graceMs: number): Promise<void>;
 }
@@ -37,7 +39,7 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
   const sessions = new Set<SmtpSession>();
   const series = randomBytes(4).toString('hex');
   let connections = 0;
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     const now = settings();
     const peer = peerOf(socket, now.relayHosts);
     const refusal = refuseConnection(peer, sessions.size, now);
@@ -56,6 +58,9 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
   return {
     address: bound.address,
     port: bound.port,
+    get connections() {
+      return sessions.size;
+    },
     async close(graceMs) {
       const ended = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.close();

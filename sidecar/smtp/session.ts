@@ -102,7 +102,10 @@ export class SmtpSession {
 
   readonly #onData = (chunk: Buffer): void => this.#receive(chunk);
   readonly #onDrain = (): void => this.#proceed();
-  readonly #onEnd = (): void => this.#leave();
+  // Exim says QUIT behind its final dot, closes its side, and still waits for the verdict.
+  readonly #onEnd = (): void => {
+    if (!this.#waiting || !this.#input.endsInQuit) this.#hangUp();
+  };
   readonly #onClose = (): void => {
     clearTimeout(this.#linger);
     this.#leave();
@@ -222,7 +225,8 @@ export class SmtpSession {
       if (!(error instanceof ContentFailedError)) throw error;
       return mail.replies(() => this.#notKept(error));
     }
-    const submission = { client: this.#dialogue.client, envelope: mail.envelope(), content };
+    const client = { ...this.#dialogue.client, session: this.#options.name };
+    const submission = { client, envelope: mail.envelope(), content };
     const verdicts = await mail.transaction.submit(submission, gone.signal);
     return mail.replies((address) => verdicts.get(address) ?? NO_VERDICT);
   }
@@ -319,11 +323,16 @@ export class SmtpSession {
     if (this.#ended) return;
     this.#say(reply);
     this.#flush();
+    this.#hangUp();
+  }
+
+  #hangUp(): void {
+    if (this.#ended) return;
+    this.#leave();
     this.#socket.end();
     this.#socket.resume();
     // A client that does not close its side, or does not read, is not waited for.
     this.#linger = setTimeout(() => this.#socket.destroy(), LINGER_MS);
-    this.#leave();
   }
 
   #leave(): void {

@@ -23,11 +23,11 @@ export function readListenerTls(certificatePem: string, keyPem: string, nowMs: n
     return fault('key', 'it is not the key of the certificate that stands first');
   try {
     const context = createSecureContext({ cert: certificatePem, key: keyPem, minVersion: 'TLSv1.2' });
-    const untilMs = own.validToDate.getTime();
+    const untilMs = Date.parse(own.validTo);
     return {
       ok: true,
       context,
-      ...(untilMs < nowMs && { warning: `the certificate ended at ${own.validToDate.toISOString()}` }),
+      ...(untilMs < nowMs && { warning: `the certificate ended at ${new Date(untilMs).toISOString()}` }),
     };
   } catch (error) {
     return fault('certificate', error instanceof Error ? error.message : String(error));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
-import { accept, type Answer } from './sidecar-receiver.ts';
+import { type Answer, accept } from './sidecar-receiver.ts';
 import { connectRaw, offer } from './sidecar-smtp-client.ts';
 
 const MAIL = 'Subject: hello\r\n\r\nHello.\r\n';

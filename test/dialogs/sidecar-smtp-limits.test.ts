@@ -87,6 +87,16 @@ test('an HTTP request that carries a mail dialogue hears no more than a goodbye'
   assert.deepEqual(taken, []);
 });
 
+test('a chunk is not asked for, and what follows it is not heard as commands', async (t) => {
+  const { port, trace } = await listenerFor(t);
+  const client = await connectRaw(port);
+  client.write('EHLO mta\r\nBDAT 6 LAST\r\nQUIT\r\n');
+  assert.match(await client.reply(), /^250-/);
+  assert.equal(await client.reply(), '421 4.5.1 CHUNKING is not offered');
+  await client.closed;
+  assert.ok(!trace.includes('client QUIT'));
+});
+
 test('commands that help, verify or do nothing have their answers', async (t) => {
   const { port } = await listenerFor(t);
   const client = await connectRaw(port);

@@ -227,6 +227,7 @@ test('what is wrong with one sender or recipient is transient and leaves the oth
     '455 4.6.3 BINARYMIME is not offered; send BODY=8BITMIME in lines',
   );
   assert.equal(await client.say('MAIL FROM:<a@example.com> ENVID=a+0D+0A'), unfit('ENVID'));
+  assert.equal(await client.say('MAIL FROM:<a@example.com> RET=FULL SIZE=1 ret=HDRS'), unfit('RET'));
   assert.equal(await client.say('MAIL FROM:<a@example.com>'), '250 2.1.0 ok');
   assert.equal(await client.say('RCPT TO:<a..b@example.net>'), `451 4.1.3 the recipient ${fault}`);
   assert.equal(await client.say('RCPT TO:<a@example.net> NOTIFY=NEVER,DELAY'), unfit('NOTIFY'));
@@ -255,7 +256,7 @@ test('commands out of order, unknown or endless are refused, and too many end th
   assert.equal(await client.say('RSET'), '250 2.0.0 forgotten');
   assert.equal(await client.say('NOOP'), '250 2.0.0 ok');
   assert.equal(await client.say('VRFY a'), '252 2.1.5 send some mail, and it will be tried');
-  for (const line of ['STARTTLS', 'AUTH PLAIN', 'BDAT 5 LAST', '', '\u00ff'.repeat(3)]) {
+  for (const line of ['STARTTLS', 'AUTH PLAIN', 'TURN', '', '\u00ff'.repeat(3)]) {
     assert.equal(await client.say(line), '500 5.5.2 command not known here');
   }
   // Eleven faults so far, twenty are borne.
