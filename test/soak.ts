@@ -1,8 +1,8 @@
 // `npm run soak -- [--seed N] [--minutes N] [--fuzz N]`: rounds in which transfers, repeats, withdrawals, attempts and
 // releases of one message go on at once, in an order drawn by the seed, with crashes and failures among them; every
-// race in many more orders than `npm test` tries; then cases of `npm run fuzz`, a million unless told otherwise. Zero
-// minutes leave the first two out, zero cases the last. Prints its seed and its figures; exit status 1 when a
-// guarantee broke.
+// race in many more orders than `npm test` tries; hand-overs of a sidecar to receivers that fail at random; then cases
+// of `npm run fuzz`, a million unless told otherwise. Zero minutes leave all but the last out, zero cases the last.
+// Prints its seed and its figures; exit status 1 when a guarantee broke.
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -10,6 +10,7 @@ import { failuresTold, fuzz } from './fuzz/run.ts';
 import { everyOrder } from './journeys/port-orders.ts';
 import { RACES, runRace } from './journeys/port-races.ts';
 import { melee } from './soak/melee.ts';
+import { pushMelee } from './soak/push-melee.ts';
 
 const { values } = parseArgs({
   options: {
@@ -49,6 +50,17 @@ for (const race of RACES) {
   orders += count;
 }
 console.log(`${orders} orders of ${RACES.length} races`);
+
+// A fifth of what is left goes to hand-overs.
+const pushesUntil = performance.now() + (overAt - performance.now()) / 5;
+let pushes = 0;
+for (; performance.now() < pushesUntil; pushes += 1) {
+  for (const mode of ['delayed', 'rerouted'] as const) {
+    const { faults } = await pushMelee({ seed: seed + pushes, mode, messages: 500 });
+    for (const fault of faults) report(`hand-over, ${mode}, seed ${seed + pushes}: ${fault}`);
+  }
+}
+if (pushes > 0) console.log(`${pushes} times 500 messages handed over in each mode`);
 
 let rounds = 0;
 for (; performance.now() < overAt; rounds += 1) {
