@@ -110,13 +110,15 @@ export function createAttempter(options: AttempterOptions): Attempter {
     const { route, terms, limits } = site;
     const name = siteKey(site);
     for (;;) {
-      const known = pool.failureOf(name);
+      const lease = pool.take(name, limits);
+      if (lease === undefined) return alike(recipients, { ...postponed(NO_SESSION), site: route.site });
+      // A site that takes no further session is not out of reach: one that waits is used all the same.
+      const known = lease.session === undefined ? pool.failureOf(name) : undefined;
       if (known !== undefined) {
+        lease.giveBack(undefined, 0);
         const { reply, hop } = known;
         return alike(recipients, { ...postponed(leftAlone(reply)), site: route.site, ...peerOf(hop) });
       }
-      const lease = pool.take(name, limits);
-      if (lease === undefined) return alike(recipients, { ...postponed(NO_SESSION), site: route.site });
       let { session } = lease;
       if (session === undefined) {
         const { tls, mxAuthenticated = false, hops } = route;
@@ -193,8 +195,10 @@ export function createAttempter(options: AttempterOptions): Attempter {
         ...(receivedFrom !== undefined && { receivedFrom }),
       });
       try {
+        const eightBit = await has8bit(content);
+        if (eightBit === undefined) return new Map(alike(recipients, postponed(UNREADABLE)));
         const task: Task = {
-          envelope: { ...envelope, body: (await has8bit(content)) ? '8BITMIME' : envelope.body },
+          envelope: { ...envelope, body: eightBit ? '8BITMIME' : envelope.body },
           content: behind(trace, content),
           signal: over.signal,
           openings: openingsOver.signal,
@@ -275,6 +279,7 @@ function leftAlone({ text }: Reply): Reply {
 
 const NO_TIME = ownReply(451, '4.4.7', 'not attempted: no time was left');
 const NO_SESSION = ownReply(451, '4.4.5', 'not attempted: as many sessions are open as may be');
+const UNREADABLE = ownReply(451, '4.3.0', 'not attempted: the content cannot be read from its file');
 const NOT_NOW = ownReply(451, '4.3.2', 'not attempted: the configuration suspends this domain');
 
 async function noPause(): Promise<void> {}
@@ -292,10 +297,14 @@ function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T | und
   });
 }
 
-/** RFC 6152: what MAIL must say, whatever the client declared. */
-async function has8bit(content: Content): Promise<boolean> {
-  for await (const piece of content.read()) if (!isAscii(piece)) return true;
-  return false;
+/** RFC 6152: what MAIL must say, whatever the client declared. Undefined when the content cannot be read. */
+async function has8bit(content: Content): Promise<boolean | undefined> {
+  try {
+    for await (const piece of content.read()) if (!isAscii(piece)) return true;
+    return false;
+  } catch {
+    return undefined;
+  }
 }
 
 function behind(trace: Buffer, content: Content): SmtpContent {
