@@ -57,6 +57,8 @@ export interface Plan {
   readonly places: readonly Place[];
   /** Content held at once; past it the listeners answer 452. */
   readonly maxHeldBytes: number;
+  /** Content over 4 MiB held in files at once; past it the listeners answer 452. */
+  readonly maxScratchBytes: number;
   readonly warnings: readonly string[];
 }
 
@@ -108,6 +110,7 @@ export function planFor(configuration: Configuration, options: PlanningOptions, 
       targets: targets.targets,
       places: wanted.places,
       maxHeldBytes: evaluate(configuration, OPTIONS.Max_Held_Bytes),
+      maxScratchBytes: evaluate(configuration, OPTIONS.Max_Scratch_Bytes),
       warnings: wanted.warnings,
     },
   };

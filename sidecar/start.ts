@@ -17,6 +17,7 @@ import {
   type Tuning,
 } from './generation.ts';
 import { MemoryBudget } from './intake/memory-budget.ts';
+import { ScratchSpace } from './intake/scratch-space.ts';
 import { Listeners, type ListeningAddress } from './listeners.ts';
 import { type Log, logTo, type SidecarRecord } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -89,7 +90,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   );
   const runtime: Runtime = {
     client,
-    memory: new MemoryBudget(plan.maxHeldBytes),
+    memory: new MemoryBudget(plan.maxHeldBytes, new ScratchSpace(plan.maxScratchBytes)),
     clock,
     log,
     metrics,
@@ -169,6 +170,7 @@ class RunningSidecar implements Sidecar {
     ];
     this.#generation = generation;
     memory.resize(generation.maxHeldBytes);
+    memory.scratch.resize(generation.maxScratchBytes);
     warn(log, generation);
     const message = changes.length === 0 ? 'nothing changed' : changes.join('; ');
     log.notice({ level: 'info', code: 'reloaded', message });

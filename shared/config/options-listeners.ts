@@ -91,6 +91,17 @@ export const LISTENER_OPTIONS = {
     side: 'sending',
     meaning: 'Content that the sidecar holds in memory at once; past it clients hear 452.',
   }),
+  Max_Scratch_Bytes: option({
+    name: 'Max_Scratch_Bytes',
+    type: wholeNumber(0, 1_099_511_627_776),
+    unit: 'bytes',
+    default: 4_294_967_296,
+    scopes: ['global'],
+    side: 'sending',
+    meaning:
+      'Content of messages over 4 MiB that the sidecar holds at once, in files without a name in its temporary ' +
+      'folder; past it clients hear 452.',
+  }),
   Max_Inbound_Connections: option({
     name: 'Max_Inbound_Connections',
     type: wholeNumber(1, 100_000),

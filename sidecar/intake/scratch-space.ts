@@ -7,7 +7,7 @@ import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** 4 GiB: eighty messages of the largest size that a receiver takes by default. */
+/** As Max_Scratch_Bytes has it: eighty messages of the largest size that a receiver takes by default. */
 export const DEFAULT_SCRATCH_BYTES = 4 * 1024 * 1024 * 1024;
 
 /** What may be written at once, and where. */
