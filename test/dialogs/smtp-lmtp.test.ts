@@ -144,3 +144,22 @@ test('a server of SMTP is not greeted a second time', async () => {
   `);
   assert.equal(await openFailing(peer, { protocol: 'lmtp' }), 'ehlo: 500 5.5.1 Command unrecognized');
 });
+
+test('a server that asks for content although it took nobody gets none, since it would answer for nobody', async () => {
+  await using peer = await startScriptedPeer(`
+    ${GREETED}
+    C: MAIL FROM:<alice@example.com>
+    C: RCPT TO:<bob@example.net>
+    C: DATA
+    S: 250 2.1.0 Ok
+    S: 550 5.1.1 No such user
+    S: 354 Go on
+    no more
+  `);
+  const session = await open(peer, { protocol: 'lmtp' });
+  assert.deepEqual(told(await session.transact(letter('bob@example.net'), HELLO)), [
+    'permanent at rcpt: 550 5.1.1 No such user',
+  ]);
+  assert.equal(session.usable, false);
+  await peer.played();
+});

@@ -102,7 +102,7 @@ test('mail waits, fails or goes elsewhere as its domain says', async () => {
   await using world = await startConfigured(`
     Prohibited_Hosts = ( "127.0.0.13" )
     Domain ok.test { Suspend_Delivery = true  Message_Expiration = 600 }
-    Domain mixed.test { Blackhole = "internal" }
+    Domain mixed.test { Blackhole = "internal"  Mailerdaemon = "postmaster@mixed.test" }
     Domain nowhere.test { Gateway = "mx2.sink.test" }
     Domain gmail.com { Response_Transcode_Pattern = "^450 .*"  Response_Transcode_Replace = "550 5.1.1 read: $0" }`);
   await world.post(message('held', ['ok@ok.test']));
@@ -127,6 +127,11 @@ test('mail waits, fails or goes elsewhere as its domain says', async () => {
     ['ok@mixed.test failed 5.7.1'],
     ['ok@plain.test failed 5.4.4'],
   ]);
+
+  const from = (address: string) =>
+    /^From: .*<(.*)>/.exec(reportsTo(world).find((report) => report.includes(address)) ?? '')?.[1];
+  assert.equal(from('ok@mixed.test'), 'postmaster@mixed.test');
+  assert.equal(from('ok@plain.test'), 'MAILER-DAEMON@xfer.test.example');
 
   const delayed = recordsOf(world, 'held').at(-1);
   assert.deepEqual([delayed?.type, delayed?.num_attempts], ['Delayed', 0]);

@@ -117,3 +117,10 @@ test('hosts that the source address cannot reach are not tried', async () => {
     'no host of the site has an address that 2001:db8::1 (Bind_Address) can reach',
   );
 });
+
+test('a session that has named as many recipients as it may gets no further message', async () => {
+  const site = stage(['m1', 'm2', 'm3'], () => delivered);
+  await site.run([GOOD], 100, { terms: { ...terms(100), recipientsPerSession: 2 } });
+  assert.deepEqual(site.opened, ['good.example.net', 'good.example.net']);
+  assert.deepEqual(site.fates.toSorted(), ['m1', 'm2', 'm3']);
+});
