@@ -10,7 +10,7 @@ import { type DeliveryItem, isDeliveryItem, revised } from './delivery.ts';
 import { logAttempt, logDelayed, logEndings, logUntold, writeSettled } from './finish.ts';
 import type { Attempt } from './outcomes.ts';
 import { withOwed } from './owed-reports.ts';
-import { guardAtMs } from './parking.ts';
+import { chooseParking, guardAtMs } from './parking.ts';
 import { payReports } from './pay-reports.ts';
 import { StoreError } from './ports.ts';
 import { readContent } from './read-content.ts';
@@ -80,13 +80,15 @@ export async function expireDelivery(
 
 /**
  * Puts a task off without an attempt: our own limits, the invocation's end, DNS that does not answer. The sender hears
- * of a delay by an `obstacle` as of any other.
+ * of a delay by an `obstacle` as of any other. With `inFlight`, a queue that is full of hidden timers gets no more of
+ * them: it is meant for waits that come again and again.
  */
 export async function postpone(
   deps: AttemptDeps,
   task: Task,
   waitMs: number,
   obstacle?: Reply,
+  inFlight = 0,
 ): Promise<TimerFate> {
   return guarded(deps, task, async () => {
     const { item: found, commit } = await readForWake(deps, task);
@@ -101,6 +103,16 @@ export async function postpone(
     const wishedMs = Math.ceil(nowMs + waitMs);
     const untilMs = nowMs < expiresAtMs ? Math.min(wishedMs, expiresAtMs) : wishedMs;
     logDelayed(deps.log, item, nowMs, untilMs);
+    const parking = chooseParking(untilMs - nowMs, inFlight, deps.limits, deps.tempo);
+    if (parking !== 'hidden') {
+      const after = revised(item, {
+        dueAtMs: untilMs,
+        guardAtMs: guardAtMs(untilMs, deps.limits, deps.tempo),
+        parked: parking === 'ledger',
+        mark: deps.random.name(),
+      });
+      return (await deps.ledger.write(after)) ? setAside(deps, task, after) : followAdvice(deps, task);
+    }
     // Only when the stragglers' sweep would find it first does the ledger hear of a postponement.
     if (untilMs > item.delivery.guardAtMs) {
       const changes = { dueAtMs: untilMs, guardAtMs: guardAtMs(untilMs, deps.limits, deps.tempo) };

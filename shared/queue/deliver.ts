@@ -168,7 +168,9 @@ function sortOut(deps: DeliverDeps, run: SiteRun, domain: string, tasks: readonl
       return {
         group: [],
         others: tasks,
-        end: (task) => putOff(deps, run, task, reply, tempo.retryIntervalMs),
+        // A suspended domain must not fill the queue with hidden timers, which other mail needs.
+        end: (task) =>
+          putOff(deps, run, task, reply, { waitMs: tempo.retryIntervalMs, inFlight: run.inFlight }),
       };
     }
     case 'attempt': {
@@ -202,13 +204,13 @@ function putOff(
   run: SiteRun,
   task: Task,
   reply: Reply,
-  waitMs = deps.tempo.postponeMs,
+  { waitMs, inFlight } = { waitMs: deps.tempo.postponeMs, inFlight: 0 },
 ): Promise<TimerFate> {
   if (deps.clock.nowMs() >= task.timer.expiresAtMs) {
     const text = `delivery time expired; the last obstacle was: ${reply.text}`;
     return expireDelivery(deps, run, task, ownReply(450, '4.4.7', text));
   }
-  return postpone(deps, task, waitMs * (1 + deps.random.fraction()), reply);
+  return postpone(deps, task, waitMs * (1 + deps.random.fraction()), reply, inFlight);
 }
 
 async function inFlight(deps: DeliverDeps): Promise<number> {
