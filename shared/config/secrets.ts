@@ -2,8 +2,10 @@
 // before anything is shown. A name that only looks like that of a secret counts as well, since slips are shown too.
 
 const NAME = String.raw`[\w-]*(?:basic_?a|passw|secret)[\w-]*`;
-const VALUE = String.raw`"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|[\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb][^\n]*|[^\s{}()#;]+`;
-const SECRET = new RegExp(String.raw`\b(${NAME})((?:\s*=\s*|\s+)(?:\(\s*)?)(${VALUE})`, 'gi');
+/** White space and comments. */
+const GAP = String.raw`(?:\s|#[^\n]*\n|/\*[\s\S]*?\*/)*`;
+const VALUE = String.raw`"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|[\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb][^\n]*|[^\s{}()#;=][^\s{}()#;]*`;
+const SECRET = new RegExp(String.raw`\b(${NAME})(?![\w-])(${GAP}[=:]?${GAP}\(?${GAP})(${VALUE})`, 'gi');
 
 /** Of the same length, line by line. */
 export function starred(text: string): string {
@@ -15,5 +17,5 @@ export function starred(text: string): string {
 }
 
 export function looksSecret(name: string): boolean {
-  return new RegExp(`^${NAME}$`, 'i').test(name);
+  return new RegExp(`^${NAME}:?$`, 'i').test(name);
 }

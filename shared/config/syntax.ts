@@ -236,7 +236,8 @@ function parseDictionary(cursor: Cursor): List | undefined {
 function beginsStatement(cursor: Cursor): boolean {
   if (!cursor.peek().firstOnLine) return false;
   const next = cursor.peek(1);
-  return next.kind === '=' || next.kind === '{' || (isText(next) && cursor.peek(2).kind === '{');
+  if (next.kind === '=' || next.kind === '{') return true;
+  return isText(next) && !next.firstOnLine && cursor.peek(2).kind === '{';
 }
 
 // To the next statement that begins a line, or the end of the stanza; a block on the way is passed over whole.

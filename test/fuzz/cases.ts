@@ -1,11 +1,12 @@
 // Which case a number stands for, and what it came to. A seed and a number are a case: it can be played alone.
 
+import { configCase } from './config-case.ts';
 import { type PacketServer, startPacketServer } from './packet-case.ts';
 import { replyCase } from './reply-case.ts';
 import { routeCase } from './route-case.ts';
 import { smtpCase } from './smtp-case.ts';
 
-export const KINDS = ['smtp', 'replies', 'routes', 'packets'] as const;
+export const KINDS = ['smtp', 'replies', 'routes', 'packets', 'configurations'] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Played {
@@ -37,6 +38,10 @@ export async function createCasePlayer(): Promise<CasePlayer> {
           const report = await routeCase(seed, index);
           return { ...report, kind, ends: [report.kind] };
         }
+        case 'configurations': {
+          const report = configCase(seed, index);
+          return { ...report, kind, ends: [report.kind] };
+        }
         case 'packets': {
           server ??= startPacketServer();
           const report = await (await server).run(seed, index);
@@ -50,10 +55,11 @@ export async function createCasePlayer(): Promise<CasePlayer> {
   };
 }
 
-/** Of twenty cases, fourteen are dialogues. */
+/** Of twenty-four cases, fourteen are dialogues. */
 function kindOf(index: number): Kind {
-  const place = index % 20;
+  const place = index % 24;
   if (place < 14) return 'smtp';
   if (place < 17) return 'replies';
-  return place < 19 ? 'routes' : 'packets';
+  if (place < 19) return 'routes';
+  return place < 20 ? 'packets' : 'configurations';
 }

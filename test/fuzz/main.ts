@@ -1,6 +1,6 @@
-// `npm run fuzz -- [--seconds N] [--seed N] [--case K]`: drawn SMTP dialogues, replies, routes and DNS packets against
-// the real client, reader and router. Prints its seed first and its figures at the end; a case that breaks a promise
-// is told with the command that plays it again; then the exit status is 1.
+// `npm run fuzz -- [--seconds N] [--seed N] [--case K]`: drawn SMTP dialogues, replies, routes, DNS packets and
+// configurations against the real client, router and readers. Prints its seed first and its figures at the end; a case
+// that breaks a promise is told with the command that plays it again; then the exit status is 1.
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

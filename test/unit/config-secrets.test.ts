@@ -16,6 +16,8 @@ test('no fault on the line of a password shows it, however it is written', () =>
     'HTTP_Basic_Auth = ( "u:hunter2" ) Bogus = 1',
     'HTTP_Basic_Auth =\n  "u:hunter2" Bogus = 1',
     'HTTP_Basic_Auth "u:hunter2"',
+    'HTTP_Basic_Auth /* Basic */ = # here\n /* it is */ "u:hunter2" Bogus = 1',
+    'HTTP_Basic_Auth: "u:hunter2"',
     'HTTP_Basic_Auth = u:x=hunter2',
     'HTTP_Basic_Auth = "u:hunter2',
     'HTTP_Basic_Auth = “u:hunter2”',
