@@ -24,6 +24,7 @@ import type { ReceiverClient } from './push/receiver-client.ts';
 import { RouteHealth } from './push/route-health.ts';
 import { regionOf } from './push/signature.ts';
 import { readTargets, type Target, type Targets } from './routing/targets.ts';
+import type { Trace } from './trace.ts';
 
 /** What outlives a configuration. */
 export interface Runtime {
@@ -32,6 +33,7 @@ export interface Runtime {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly trace: Trace | undefined;
   /** In [0, 1). */
   readonly random: () => number;
   readonly tuning: Tuning;

@@ -159,7 +159,7 @@ async function openListener(
         port,
         memory: runtime.memory,
         clock: runtime.clock,
-        settings: () => httpSettings(standing()),
+        settings: () => httpSettings(runtime, standing()),
       });
     case 'metrics':
       return await listenMetrics({
@@ -188,6 +188,7 @@ function smtpSettings(
     tls: place.files.tls,
     users: place.files.users,
     notice: runtime.log.notice,
+    trace: runtime.trace?.smtp,
   };
 }
 
@@ -206,12 +207,13 @@ function metricsSource(
   };
 }
 
-function httpSettings({ generation, place }: Standing): HttpSettings {
+function httpSettings(runtime: Runtime, { generation, place }: Standing): HttpSettings {
   return {
     hostName: place.hostName,
     relayHosts: place.relayHosts,
     maxConnections: place.maxConnections,
     ways: generation.ways,
+    trace: runtime.trace?.http,
   };
 }
 

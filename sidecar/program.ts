@@ -14,6 +14,7 @@ import { describePlace } from './places.ts';
 import type { AwsCredentials } from './push/signature.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import { checkSidecar, type Sidecar, type SidecarOptions, SidecarStartError, startSidecar } from './start.ts';
+import type { TraceRecord } from './trace.ts';
 
 export interface ProgramArguments {
   readonly files: readonly string[];
@@ -21,6 +22,8 @@ export interface ProgramArguments {
   readonly listen: readonly ListenAddress[];
   /** Say what would be done, and stop. */
   readonly check: boolean;
+  /** Log the dialogue with clients and receivers as well. */
+  readonly verbose?: boolean;
 }
 
 export interface ProgramTerminal {
@@ -37,10 +40,13 @@ export async function runSidecar(given: ProgramArguments, terminal: ProgramTermi
     terminal.err(`${read.faults.join('\n')}\n`);
     return EX_CONFIG;
   }
+  const writeLine = (record: SidecarRecord | TraceRecord): void =>
+    terminal.out(`${JSON.stringify(record)}\n`);
   const options: SidecarOptions = {
     configuration: read.configuration,
     checkCombinations: true,
-    log: (record) => terminal.out(`${JSON.stringify(record)}\n`),
+    log: writeLine,
+    ...(given.verbose === true && { trace: writeLine }),
     awsCredentials: machineCredentials(),
     ...(given.listen.length > 0 && { listen: given.listen }),
   };

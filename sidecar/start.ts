@@ -24,6 +24,7 @@ import { createMetrics } from './metrics.ts';
 import type { PlaceOptions } from './places.ts';
 import { createReceiverClient } from './push/receiver-client.ts';
 import { type AwsCredentials, createSigner } from './push/signature.ts';
+import { type TraceRecord, traceTo } from './trace.ts';
 
 /** What tests set otherwise; the first two stand for Max_Held_Bytes and Max_Inbound_Connections. */
 export interface SidecarLimits extends Tuning {
@@ -37,6 +38,8 @@ export interface SidecarOptions extends PlaceOptions, Pick<PlanningOptions, 'che
   readonly configuration: Configuration;
   /** Takes every record, in order. */
   readonly log: (record: SidecarRecord) => void;
+  /** Takes the dialogue with clients and receivers, line by line; nothing is traced without it. */
+  readonly trace?: (record: TraceRecord) => void;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly limits?: Partial<SidecarLimits>;
@@ -83,10 +86,12 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     options.log(record);
   };
   const log = logTo(take, () => clock.nowMs());
+  const trace = options.trace === undefined ? undefined : traceTo(options.trace, clock.nowMs);
   const plan = checkSidecar(options);
   const client = createReceiverClient(
     clock,
     createSigner(options.awsCredentials ?? noCredentials, clock.nowMs),
+    { ...(trace !== undefined && { trace: trace.push }) },
   );
   const runtime: Runtime = {
     client,
@@ -94,6 +99,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     clock,
     log,
     metrics,
+    trace,
     random: options.random ?? Math.random,
     tuning: { ...DEFAULT_TUNING, ...options.limits },
     delivered: createDeliveredMemory(clock.nowMs),

@@ -69,6 +69,7 @@ test('what was handed over, and what stands in the way, is told to Prometheus', 
     [`push_seconds_count{route="${up}",outcome="answered"}`, 3],
     ['transfers_in_flight{queue="xfer.test"}', 0],
     ['messages_waiting{queue="xfer.test"}', 0],
+    [`connections{listener="SMTP on 127.0.0.1:${sidecar.port}"}`, 0],
     ['held_bytes', 0],
     ['held_bytes_limit', 268_435_456],
   ];
