@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { isLoopback, type Network } from '../../shared/config/networks.ts';
-import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import { formatReply, ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
 import { AuthGuard } from './auth-guard.ts';
 import type { Peer } from './dialogue.ts';
@@ -43,12 +43,17 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
     const now = settings();
     const peer = peerOf(socket, now.relayHosts);
     const refusal = refuseConnection(peer, sessions.size, now);
+    connections += 1;
+    const name = `${series}-${connections}`;
     if (refusal !== undefined) {
+      now.trace?.({
+        session: name,
+        from: 'event',
+        text: `${peer.address} was turned away: ${formatReply(refusal)}`,
+      });
       turnAway(socket, refusal);
       return;
     }
-    connections += 1;
-    const name = `${series}-${connections}`;
     const closed = (session: SmtpSession): void => void sessions.delete(session);
     sessions.add(new SmtpSession(socket, { name, peer, memory, guard, settings, closed }));
   });

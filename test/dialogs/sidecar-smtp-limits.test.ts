@@ -65,6 +65,28 @@ test('a client that never reads its replies is let go, and its commands do not p
   client.socket.destroy();
 });
 
+test('who is one too many hears 421, and the next one is let in when another has left', async (t) => {
+  const { port, trace } = await listenerFor(t, { settings: { maxConnections: 2 } });
+  const first = await connectRaw(port);
+  const second = await connectRaw(port);
+  const third = openRaw(port);
+  third.write('EHLO third\r\n');
+  assert.equal(await third.reply(), '421 4.3.2 2 connections are open already; try again');
+  await third.closed;
+  assert.ok(
+    trace.some((line) => line.startsWith('event 127.0.0.1 was turned away: 421 4.3.2 2 connections')),
+  );
+  assert.equal(await first.say('QUIT'), '221 2.0.0 bye');
+  await first.closed;
+  let greeting = '';
+  while (!greeting.startsWith('220')) {
+    const next = openRaw(port);
+    greeting = await next.reply();
+    next.socket.destroy();
+  }
+  second.socket.destroy();
+});
+
 test('a client may speak before the greeting', async (t) => {
   const { port } = await listenerFor(t);
   const client = openRaw(port);
