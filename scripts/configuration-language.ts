@@ -24,7 +24,7 @@ Domain xfer.test {                          # Kind name { … }
 }
 \`\`\`
 
-Line ends mean nothing, so that statements may share a line. Names of options and stanzas are read in any letter case. A
+A comment may stand wherever white space may; within a bare word only \`#\` begins one. Line ends mean nothing, so that statements may share a line. Names of options and stanzas are read in any letter case. A
 value stands in double quotes (\`\\"\` and \`\\\\\` are escapes, any other backslash stays, so that regular expressions read
 well), in single quotes (nothing is an escape), or bare, if it has no white space and none of \`{ } ( ) = , " ' # ;\`. A
 list stands in parentheses, with or without commas; where a list is wanted, one value is a list of one. Files are UTF-8.

@@ -7,6 +7,7 @@ import { evaluate, evaluateListen, findSetting } from './evaluate.ts';
 import type { Fault } from './fault.ts';
 import type { Option } from './option.ts';
 import { OPTIONS } from './options.ts';
+import { checkReceiving } from './receiving.ts';
 import { checkListeners } from './sending-listeners.ts';
 import { routeFaults, routeWarnings } from './sending-routes.ts';
 
@@ -23,6 +24,8 @@ export function checkSending(configuration: Configuration): Checked {
     faults: distinct([
       ...targets.flatMap((target) => [...routeFaults(target), ...deadlineFaults(target)]),
       ...listeners.faults,
+      // What the sidecar delivers itself is subject to what holds for deliveries.
+      ...(attempts ? checkReceiving(configuration).faults : []),
     ]),
     warnings: distinct([
       ...targets.flatMap((target) => [
