@@ -46,6 +46,8 @@ export interface FunctionsOptions {
   readonly destinations: Destinations;
   /** What the configuration says of a domain; without one, of all. */
   readonly settingsFor: (domain?: string) => DeliverySettings;
+  /** Connections that one mail host may have, where the configuration says so. */
+  readonly connectionsTo?: (host: string) => number | undefined;
   /** The text of every file that settings name, by path. */
   readonly named: ReadonlyMap<string, string>;
   readonly hostName: string;
@@ -103,6 +105,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
           ...options.destinations,
           ehloName: hostName,
           settingsFor: options.settingsFor,
+          ...(options.connectionsTo === undefined ? {} : { connectionsTo: options.connectionsTo }),
           named: options.named,
           sessionsOf: (most) => sessionsPerSite(most, options.concurrentBatches),
         },

@@ -15,7 +15,7 @@ import {
 } from '../shared/aws/limits.ts';
 import type { Stores } from '../shared/aws/stores.ts';
 import { type Configuration, EMPTY_CONFIGURATION } from '../shared/config/configuration.ts';
-import { settingsByDomain } from '../shared/config/delivery-settings.ts';
+import { connectionsByHost, settingsByDomain } from '../shared/config/delivery-settings.ts';
 import { formatListen, type ListenAddress } from '../shared/config/listen.ts';
 import { isLoopback } from '../shared/config/networks.ts';
 import { DEFAULT_TEMPO, scaleTempo } from '../shared/queue/tempo.ts';
@@ -113,6 +113,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     authentication: options.authentication ?? { kind: 'open', credential: 'local' },
     destinations,
     settingsFor,
+    connectionsTo: connectionsByHost(configuration),
     named: options.named ?? new Map(),
     hostName: options.hostName ?? hostname(),
     concurrentBatches,

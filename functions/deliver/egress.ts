@@ -24,6 +24,8 @@ export interface EgressSettings extends DestinationSettings {
    * where those are fewer.
    */
   readonly sessionsOf?: (maxOutboundConnections: number) => number;
+  /** What the configuration allows to one mail host, beside what it allows to a domain. */
+  readonly connectionsTo?: (host: string) => number | undefined;
 }
 
 export interface EgressWorld extends DestinationStores {
@@ -60,7 +62,13 @@ export function createEgress(
       const terms = sessionTerms(settingsFor(domain), ehloName);
       return timeouts === undefined ? terms : { ...terms, opening: { ...terms.opening, timeouts } };
     }),
-    sessionsFor: (domain) => sessionsOf(settingsFor(domain).maxOutboundConnections),
+    sessionsFor: (domain, hosts) =>
+      sessionsOf(
+        Math.min(
+          settingsFor(domain).maxOutboundConnections,
+          ...hosts.flatMap((host) => settings.connectionsTo?.(host) ?? []),
+        ),
+      ),
     tlsResults: createTlsResults(),
   };
 }

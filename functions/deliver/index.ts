@@ -5,7 +5,7 @@ import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../../shared/aws/lim
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
 import { createClients, createDestinationStores, createStores } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
+import { connectionsByHost, settingsByDomain } from '../../shared/config/delivery-settings.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
 import { termsByDomain } from '../../shared/queue/terms.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
@@ -45,6 +45,7 @@ export const handler = createDeliverHandler({
     {
       ehloName,
       settingsFor,
+      connectionsTo: connectionsByHost(configuration),
       named,
       allowedNetworks: list(process.env['ALLOWED_NETWORKS']),
       ...(dnsServers.length === 0 ? {} : { dnsServers }),

@@ -1,7 +1,7 @@
 // What the receiving side asks of a configuration: typed, in one piece per domain and binding.
 
 import type { Configuration } from './configuration.ts';
-import { type At, evaluate, evaluateListen, findSetting, scopesAt } from './evaluate.ts';
+import { type At, evaluate, evaluateHost, evaluateListen, findSetting, scopesAt } from './evaluate.ts';
 import type { ListenAddress } from './listen.ts';
 import { pathWritten } from './named-files.ts';
 import type { Network } from './networks.ts';
@@ -98,6 +98,12 @@ export function settingsByDomain(configuration: Configuration): (domain?: string
   const common = deliverySettings(configuration, { binding });
   const settingsFor = remembered((domain) => deliverySettings(configuration, { domain, binding }));
   return (domain) => (domain === undefined ? common : settingsFor(domain));
+}
+
+/** The most connections to a mail host at once, where a Host stanza says so; beside what holds for its domains. */
+export function connectionsByHost(configuration: Configuration): (host: string) => number | undefined {
+  return (host) =>
+    evaluateHost(configuration, OPTIONS.Max_Outbound_Connections, { host, binding: DEFAULT_BINDING });
 }
 
 /** Answers again what it answered for a domain before. */

@@ -177,7 +177,6 @@ class Reader {
       this.#fault(stanza.name?.place ?? stanza.place, read.message, read.mend);
       scope = { name: text, settings: new Map() };
     }
-    if (kind === 'Host') this.#warn(stanza.place, HOST_WARNING);
     this.#walk(stanza.entries, within(kind), scope.settings, nothingStandsHere);
   }
 
@@ -285,8 +284,6 @@ class Reader {
 
 /** The scripts of the XFER pages; what they load is part of the product here. */
 const KNOWN_SOURCES = ['msys.xfer.server', 'msys.xfer.client'];
-
-const HOST_WARNING = 'Host stanzas have no effect yet; a limit at the top of a file holds for every host';
 
 const nothingStandsHere: OnStanza = ({ keyword }) => {
   throw new Error(`${keyword} was let in where nothing may stand`);

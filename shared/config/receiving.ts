@@ -22,7 +22,9 @@ export function checkReceiving(configuration: Configuration): {
   readonly warnings: readonly Fault[];
 } {
   const effective = effectiveScopes(configuration);
-  const inert = inertBindings(configuration).flatMap(settingsWithin).filter(delivers);
+  const idle = inertBindings(configuration);
+  const inert = idle.flatMap(settingsWithin).filter(delivers);
+  const inertHosts = idle.flatMap(({ hosts }) => hosts.map(({ settings }) => settings));
   return {
     faults: [
       ...effective.flatMap((scope) => [
@@ -34,7 +36,7 @@ export function checkReceiving(configuration: Configuration): {
     warnings: [
       ...effective.flatMap(mailThatFails),
       ...effective.flatMap(halfTranscodes),
-      ...inert
+      ...[...inert, ...inertHosts]
         .flatMap((settings) => [...settings.values()])
         .filter(isForDeliveries)
         .map(({ option, place }) => ({

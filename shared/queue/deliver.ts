@@ -98,7 +98,10 @@ async function deliverDue(
         // Domains of one site share its sessions, unless they ask for others.
         const { hops, tls, mxAuthenticated = false } = route;
         const terms = deps.sessionTermsFor(domain);
-        const sessions = deps.sessionsFor(domain);
+        const sessions = deps.sessionsFor(
+          domain,
+          hops.map(({ host }) => host),
+        );
         // An operator's order of hosts is the domain's own, and no other domain's.
         const order = hops.some(({ source }) => source === 'routes')
           ? hops.map(({ host, port }) => [host, port])

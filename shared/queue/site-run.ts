@@ -17,8 +17,8 @@ import type { AttemptDeps, Task } from './timer-fate.ts';
 export interface Egress extends Opener {
   /** How sessions are led that carry mail of a domain. */
   readonly sessionTermsFor: (domain: string) => SessionTerms;
-  /** Sessions that a site may have at once, as far as this domain of it goes. */
-  readonly sessionsFor: (domain: string) => number;
+  /** Sessions that a site of these hosts may have at once, as far as this domain of it goes. */
+  readonly sessionsFor: (domain: string, hosts: readonly string[]) => number;
   readonly tlsResults: TlsResults;
 }
 

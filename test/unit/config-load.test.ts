@@ -171,7 +171,6 @@ Domain x.test { HTTP_URI = "/b" }
 scriptlet s { script t { source = "msys.other" } }`),
     [
       'x.conf:1:1: Outbound_Throttle_Messages has no effect: rates are not limited yet; connections are, by Max_Outbound_Connections',
-      'x.conf:2:1: Host stanzas have no effect yet; a limit at the top of a file holds for every host',
       'x.conf:4:17: HTTP_URI was set to another value at x.conf:3; this one counts',
       'x.conf:5:15: the script "t" has no effect; known sources are msys.xfer.server, msys.xfer.client',
     ],

@@ -85,13 +85,15 @@ test('what other bindings say is warned of', () => {
   const none = 'has no effect here yet: all mail goes by the Binding "default"';
   assert.deepEqual(
     check(`Binding b { Connect_Timeout = 5  Domain c.test { Remote_SMTP_Port = 26  TLS = no } }
-Binding_Group g { Max_Retries = 3  Binding c { EHLO_Hostname = c.test } }`).warnings.toSorted(),
+Binding_Group g { Max_Retries = 3  Binding c { EHLO_Hostname = c.test } }
+Binding d { Host mx.test { Max_Outbound_Connections = 1 } }`).warnings.toSorted(),
     [
       `x.conf:1:13: Connect_Timeout ${none}`,
       `x.conf:1:50: Remote_SMTP_Port ${none}`,
       `x.conf:1:73: TLS ${none}`,
       `x.conf:2:19: Max_Retries ${none}`,
       `x.conf:2:48: EHLO_Hostname ${none}`,
+      `x.conf:3:28: Max_Outbound_Connections ${none}`,
     ],
   );
 });

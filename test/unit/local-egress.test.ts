@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createEgress } from '../../functions/deliver/egress.ts';
 import { sessionsPerSite } from '../../local/functions.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
-import { settingsByDomain } from '../../shared/config/delivery-settings.ts';
+import { connectionsByHost, settingsByDomain } from '../../shared/config/delivery-settings.ts';
 import { loadConfiguration } from '../../shared/config/load.ts';
 import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
 
@@ -15,6 +15,7 @@ function egressOf(text: string) {
     {
       ehloName: 'out.example.com',
       settingsFor: settingsByDomain(configuration),
+      connectionsTo: connectionsByHost(configuration),
       allowedNetworks: [],
     },
     {
@@ -40,11 +41,11 @@ test('batches that run at once share the connections that a site may have', () =
 });
 
 test('an invocation on AWS opens five sessions to a site, or as few as the configuration allows', () => {
-  assert.equal(egressOf('').sessionsFor('a.test'), 5);
-  assert.equal(egressOf('Max_Outbound_Connections = 2').sessionsFor('a.test'), 2);
+  assert.equal(egressOf('').sessionsFor('a.test', []), 5);
+  assert.equal(egressOf('Max_Outbound_Connections = 2').sessionsFor('a.test', []), 2);
   const egress = egressOf('Max_Outbound_Connections = 100 Domain a.test { Max_Outbound_Connections = 1 }');
-  assert.equal(egress.sessionsFor('a.test'), 1);
-  assert.equal(egress.sessionsFor('b.test'), 5);
+  assert.equal(egress.sessionsFor('a.test', []), 1);
+  assert.equal(egress.sessionsFor('b.test', []), 5);
 });
 
 test('sessions for a domain are led as its stanza says', () => {
@@ -97,4 +98,17 @@ test('sessions for a domain are led as its stanza says', () => {
     ],
     ['all.example.com', 'refuse', 30_000, 7],
   );
+});
+
+test('a mail host has as few sessions as its Host stanza says, and the strictest of a site counts', () => {
+  const { sessionsFor } = egressOf(`
+    Host mx1.test { Max_Outbound_Connections = 2 }
+    Host "/^mx[34][.]test$/" { Max_Outbound_Connections = 1 }
+    Binding default { Host mx4.test { Max_Outbound_Connections = 3 } }
+    Domain few.test { Max_Outbound_Connections = 1 }`);
+  assert.equal(sessionsFor('a.test', ['mx2.test']), 5);
+  assert.equal(sessionsFor('a.test', ['mx2.test', 'mx1.test']), 2);
+  assert.equal(sessionsFor('a.test', ['mx1.test', 'mx3.test']), 1);
+  assert.equal(sessionsFor('a.test', ['mx4.test']), 3);
+  assert.equal(sessionsFor('few.test', ['mx4.test']), 1);
 });
