@@ -7,14 +7,12 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
-import { type Content, ContentFailedError, ContentWriter } from '../intake/content.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
 import type { AuthGuard } from './auth-guard.ts';
-import { ContentReader } from './content-reader.ts';
 import { Deadline } from './deadline.ts';
-import { Dialogue, NO_MEMORY, type Peer, type Step } from './dialogue.ts';
+import { Dialogue, type Peer, type Step } from './dialogue.ts';
+import { Incoming } from './incoming.ts';
 import { InputBuffer } from './input-buffer.ts';
-import type { Mail } from './mail.ts';
 import { replyLines } from './reply-lines.ts';
 import type { ListenerSettings, TraceLine } from './settings.ts';
 
@@ -36,13 +34,6 @@ const MAX_UNSENT_REPLY_CHARACTERS = 16 * 1024;
 const MIN_CONTENT_RATE = 500;
 /** How long a session that we ended waits for the client to close its side. */
 export const LINGER_MS = 2_000;
-
-interface Incoming {
-  readonly mail: Mail;
-  readonly reader: ContentReader;
-  readonly writer: ContentWriter;
-  wireBytes: number;
-}
 
 export class SmtpSession {
   #socket: Socket;
@@ -168,12 +159,7 @@ export class SmtpSession {
         return;
       case 'content':
         this.#say(step.reply);
-        this.#content = {
-          mail: step.mail,
-          reader: new ContentReader(),
-          writer: new ContentWriter(this.#options.memory),
-          wireBytes: 0,
-        };
+        this.#content = new Incoming(step.mail, this.#options.memory);
         return;
       case 'tls':
         this.#startTls(step.reply);
@@ -184,59 +170,34 @@ export class SmtpSession {
   }
 
   #readContent(content: Incoming): void {
-    const input = this.#input.takeAll();
-    const { pieces, rest } = content.reader.push(input);
-    let prompt = true;
-    for (const piece of pieces) prompt = content.writer.write(piece) && prompt;
-    content.wireBytes += input.length - (rest?.length ?? 0);
+    const { rest, isPrompt } = content.push(this.#input.takeAll());
     if (rest !== undefined) {
       if (rest.length > 0) this.#input.push(rest);
       this.#content = undefined;
       this.#trace('client', `(${content.wireBytes} octets of content)`);
       void this.#finish(content);
-    } else if (!prompt) {
-      void this.#waitForDisk(content.writer);
+    } else if (!isPrompt) {
+      void this.#waitForDisk(content);
     }
   }
 
-  async #waitForDisk(writer: ContentWriter): Promise<void> {
+  async #waitForDisk(content: Incoming): Promise<void> {
     this.#wait();
-    await writer.drained();
+    await content.drained();
     this.#goOn();
   }
 
-  async #finish({ mail, writer }: Incoming): Promise<void> {
+  async #finish(content: Incoming): Promise<void> {
     this.#wait();
-    const replies = await this.#verdicts(mail, writer);
-    writer.release();
+    const gone = new AbortController();
+    this.#gone = gone;
+    const client = { ...this.#dialogue.client, session: this.#options.name };
+    const replies = await content.verdicts(client, gone.signal, this.#settings.notice);
+    content.release();
     this.#gone = undefined;
     this.#dialogue.contentEnded();
     for (const reply of replies) this.#say(reply);
     this.#goOn();
-  }
-
-  async #verdicts(mail: Mail, writer: ContentWriter): Promise<readonly Reply[]> {
-    const gone = new AbortController();
-    this.#gone = gone;
-    let content: Content;
-    try {
-      content = await writer.finish();
-    } catch (error) {
-      if (!(error instanceof ContentFailedError)) throw error;
-      return mail.replies(() => this.#notKept(error));
-    }
-    const client = { ...this.#dialogue.client, session: this.#options.name };
-    const submission = { client, envelope: mail.envelope(), content };
-    const verdicts = await mail.transaction.submit(submission, gone.signal);
-    return mail.replies((address) => verdicts.get(address) ?? NO_VERDICT);
-  }
-
-  #notKept({ failure }: ContentFailedError): Reply {
-    if (failure.kind === 'memory') return NO_MEMORY;
-    const reason = failure.kind === 'disk' ? failure.reason : 'as much lies in files as may';
-    const message = `content over 4 MiB was not taken: ${reason}`;
-    this.#settings.notice?.({ level: 'error', code: 'content-not-kept', message });
-    return NO_DISK;
   }
 
   async #verify(name: string, password: string): Promise<void> {
@@ -340,7 +301,7 @@ export class SmtpSession {
     this.#ended = true;
     this.#deadline.stop();
     this.#input.clear();
-    this.#content?.writer.release();
+    this.#content?.release();
     this.#content = undefined;
     this.#gone?.abort();
     this.#trace('event', 'ended');
@@ -358,6 +319,3 @@ function masked(line: Buffer, isSecret: boolean): string {
 }
 
 const SHUTTING_DOWN = ownReply(421, '4.3.2', 'shutting down');
-const NO_DISK = ownReply(452, '4.3.1', 'content of this size cannot be kept now; try again');
-/** For a recipient whom the reception forgot: a fault of ours, which loses nothing. */
-const NO_VERDICT = ownReply(451, '4.3.0', 'no verdict');
