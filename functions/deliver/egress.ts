@@ -18,6 +18,8 @@ export { SMTP_TIMEOUTS } from '../../shared/routing/destinations.ts';
 const SESSIONS_PER_SITE = 5;
 
 export interface EgressSettings extends DestinationSettings {
+  /** Whether connections leave from Bind_Address, as they do when absent: a function behind a NAT does not have it. */
+  readonly bindsAddress?: boolean;
   readonly timeouts?: SmtpTimeouts;
   /**
    * At once, from one invocation, of those that a site may have (Max_Outbound_Connections); 5 when absent, or all
@@ -59,7 +61,11 @@ export function createEgress(
     router,
     smtp,
     sessionTermsFor: remembered((domain) => {
-      const terms = sessionTerms(settingsFor(domain), ehloName);
+      const own = settingsFor(domain);
+      const terms = sessionTerms(
+        settings.bindsAddress === false ? { ...own, bindAddress: undefined } : own,
+        ehloName,
+      );
       return timeouts === undefined ? terms : { ...terms, opening: { ...terms.opening, timeouts } };
     }),
     sessionsFor: (domain, hosts) =>

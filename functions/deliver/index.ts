@@ -44,6 +44,7 @@ export const handler = createDeliverHandler({
   ...createEgress(
     {
       ehloName,
+      bindsAddress: false,
       settingsFor,
       connectionsTo: connectionsByHost(configuration),
       named,

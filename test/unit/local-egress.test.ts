@@ -7,13 +7,14 @@ import { connectionsByHost, settingsByDomain } from '../../shared/config/deliver
 import { loadConfiguration } from '../../shared/config/load.ts';
 import { createPeerMemory } from '../../shared/smtp/peer-memory.ts';
 
-function egressOf(text: string) {
+function egressOf(text: string, more: { readonly bindsAddress?: boolean } = {}) {
   const result = loadConfiguration([{ path: 'x.conf', text }]);
   assert.ok(result.ok);
   const { configuration } = result;
   return createEgress(
     {
       ehloName: 'out.example.com',
+      ...more,
       settingsFor: settingsByDomain(configuration),
       connectionsTo: connectionsByHost(configuration),
       allowedNetworks: [],
@@ -111,4 +112,13 @@ test('a mail host has as few sessions as its Host stanza says, and the strictest
   assert.equal(sessionsFor('a.test', ['mx1.test', 'mx3.test']), 1);
   assert.equal(sessionsFor('a.test', ['mx4.test']), 3);
   assert.equal(sessionsFor('few.test', ['mx4.test']), 1);
+});
+
+test('behind a NAT, connections leave from whatever address the function has', () => {
+  const text = 'Bind_Address = "192.0.2.9"';
+  assert.equal(egressOf(text).sessionTermsFor('a.test').opening.localAddress, '192.0.2.9');
+  assert.equal(
+    egressOf(text, { bindsAddress: false }).sessionTermsFor('a.test').opening.localAddress,
+    undefined,
+  );
 });
