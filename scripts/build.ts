@@ -41,6 +41,7 @@ const SHIPPED: readonly (readonly [string, string])[] = [
   ['docs/install.md', 'docs/install.md'],
   ['docs/sidecar.md', 'docs/sidecar.md'],
   ['docs/configuration.md', 'docs/configuration.md'],
+  ['docs/xfer-protocol.md', 'docs/xfer-protocol.md'],
   ['docs/senders', 'docs/senders'],
 ];
 

@@ -1,7 +1,7 @@
 // What a reload changes, in words for the log: options by their stanza, addresses, and files whose content differs.
 // Values of secrets are not shown.
 
-import type { Configuration, Setting, Settings } from '../shared/config/configuration.ts';
+import type { Configuration, NamedScope, Setting, Settings } from '../shared/config/configuration.ts';
 import { formatListen } from '../shared/config/listen.ts';
 import type { Value } from '../shared/config/syntax.ts';
 import type { Plan } from './generation.ts';
@@ -29,16 +29,23 @@ function changedSettings(before: Configuration, after: Configuration): readonly 
   });
 }
 
-// The order of Domain stanzas matters only among regular expressions, and a new order is not told.
+// The order of stanzas matters only among regular expressions, and a new order is not told.
 function scopesOf(configuration: Configuration): ReadonlyMap<string, Settings> {
-  const { global, domains, bindings, listeners } = configuration;
+  const { global, domains, hosts, groups, bindings, listeners } = configuration;
   const scopes = new Map<string, Settings>([['', global]]);
-  for (const { name, settings } of domains) scopes.set(`Domain ${name}`, settings);
-  for (const binding of bindings) {
-    scopes.set(`Binding ${binding.name}`, binding.settings);
-    for (const { name, settings } of binding.domains) {
-      scopes.set(`Binding ${binding.name}, Domain ${name}`, settings);
-    }
+  const addNamed = (kind: string, named: readonly NamedScope[], within = ''): void => {
+    for (const { name, settings } of named) scopes.set(`${within}${kind} ${name}`, settings);
+  };
+  addNamed('Domain', domains);
+  addNamed('Host', hosts);
+  const holders = [
+    ...groups.map((scope) => ({ stanza: `Binding_Group ${scope.name}`, scope })),
+    ...bindings.map((scope) => ({ stanza: `Binding ${scope.name}`, scope })),
+  ];
+  for (const { stanza, scope } of holders) {
+    scopes.set(stanza, scope.settings);
+    addNamed('Domain', scope.domains, `${stanza}, `);
+    addNamed('Host', scope.hosts, `${stanza}, `);
   }
   for (const listener of listeners) {
     const addresses = listener.listens.map(({ listen }) => formatListen(listen));

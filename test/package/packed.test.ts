@@ -74,6 +74,21 @@ test('the package brings its documents, unit, examples and licences, and nothing
     assert.ok(licences.includes(`\n${name} `), name);
 });
 
+test('what the pages of the package link to is in the package', () => {
+  const pages = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.md'),
+  );
+  const broken = pages.flatMap((page) => {
+    const text = readFileSync(join(installed, page), 'utf8').replaceAll(/^```[\s\S]*?^```|`[^`\n]*`/gm, '');
+    return [...text.matchAll(/\]\((?!\w+:)([^)#]+)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !existsSync(join(installed, dirname(page), target)))
+      .map((target) => `${page}: ${target}`);
+  });
+  assert.ok(pages.length > 4);
+  assert.deepEqual(broken, []);
+});
+
 test('npx runs the command, and check and eval say what they say', () => {
   // What npm itself has to say goes to standard error.
   const npx = (...args: readonly string[]): readonly [number | null, string] => {

@@ -3,8 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parseCredentials } from '../../shared/access/credentials.ts';
-import { createPasswordVerifier } from '../../shared/access/password.ts';
 import { OPTIONS_BY_NAME } from '../../shared/config/options.ts';
 import { delayXfer } from './cli-fixture.ts';
 
@@ -66,18 +64,4 @@ test('every option of the configuration is listed, and one is told whole', async
   assert.match(one, /^ {2}default +120$/m);
   const wrong = await delayXfer(['options', 'Handof_Deadline']);
   assert.match(wrong.err, /no option is called Handof_Deadline; did you mean Handoff_Deadline\?/);
-});
-
-test('a credential is made with a password that its hash knows', async () => {
-  const made = await delayXfer(['credential', 'mx1']);
-  const password = /^password of mx1: (\S{32})\n$/.exec(made.err)?.[1] ?? '';
-  const parsed = parseCredentials(made.out);
-  assert.ok(parsed.ok);
-  assert.equal(await createPasswordVerifier(parsed.hashes).verify('mx1', password), true);
-  const own = await delayXfer(['credential', 'mx1', '--stdin'], '', 'a password of mine\n');
-  const second = parseCredentials(own.out);
-  assert.ok(second.ok);
-  assert.equal(await createPasswordVerifier(second.hashes).verify('mx1', 'a password of mine'), true);
-  assert.equal(own.err, '');
-  assert.equal((await delayXfer(['credential', 'mx1', '--stdin'], '', 'short\n')).status, 64);
 });
