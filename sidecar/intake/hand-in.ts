@@ -1,6 +1,7 @@
 // Hands one message in at its target's outbox and makes of the result what the client hears. Whoever takes mail
 // here, by SMTP or LMTP, comes through it; the log gets its record.
 
+import { isLoopback } from '../../shared/config/networks.ts';
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { isHostName } from '../../shared/message/trace.ts';
 import type { HostReply, Reply } from '../../shared/smtp/reply.ts';
@@ -12,7 +13,7 @@ import type { HandOverResult } from '../push/held-message.ts';
 import type { Outbox } from '../push/outbox.ts';
 import type { Mode, Target } from '../routing/targets.ts';
 import { xferOut } from '../xfer-out.ts';
-import { replyFor } from './replies.ts';
+import { replyFor, requireTlsReply } from './replies.ts';
 import type { Client, Submission } from './submission.ts';
 
 export interface HandInOptions {
@@ -46,6 +47,10 @@ export async function handIn(
 ): Promise<HandedIn> {
   const { clock } = options;
   const startMs = clock.nowMs();
+  if (header.envelope.requireTls && mayLeaveInClear(target)) {
+    const refusal = requireTlsReply(mode, target.domain);
+    return refuse(options, { mode, target }, header, submission, gone, refusal);
+  }
   const outbox = options.outboxes.get(target);
   if (outbox === undefined) throw new Error(`the target ${target.domain} has no outbox`);
   const endAtMs = Math.min(startMs + target.handoffDeadlineMs, deadlineAtMs);
@@ -65,7 +70,7 @@ export function refuse(
   submission: Pick<Submission, 'client' | 'content'>,
   gone: AbortSignal,
   reply: Reply,
-): void {
+): HandedIn {
   const result = {
     ending: 'refused',
     reason: reply.text,
@@ -75,6 +80,13 @@ export function refuse(
     batch: 0,
   } as const;
   record(options, way, header, submission, gone, { result, reply }, options.clock.nowMs());
+  return { result, reply };
+}
+
+/** Whether a route of the target, or of those that stand in for it, is read by others on its way. */
+export function mayLeaveInClear(target: Target): boolean {
+  const open = target.routes.some(({ tls, host }) => !tls && host !== 'localhost' && !isLoopback(host));
+  return open || (target.next !== undefined && mayLeaveInClear(target.next));
 }
 
 function record(

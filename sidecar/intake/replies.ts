@@ -31,6 +31,12 @@ export function bareNewlinesReply(mode: Mode): Reply {
   return mode === 'rerouted' ? ownReply(554, '5.6.0', text) : ownReply(451, '4.6.0', text);
 }
 
+/** RFC 8689 §4.2.1: a message with REQUIRETLS goes no further in clear; nobody can mend mail that is rerouted but its MTA. */
+export function requireTlsReply(mode: Mode, domain: string): Reply {
+  const text = `REQUIRETLS: a route to ${domain} has no TLS`;
+  return mode === 'rerouted' ? ownReply(550, '5.7.30', text) : ownReply(451, '4.7.30', text);
+}
+
 function refusalReply(refusal: Reply, mode: Mode): Reply {
   const permanent = mode === 'rerouted' && replyClass(refusal) === 'permanent';
   // 421 would say that this session ends (RFC 5321 §3.8).
