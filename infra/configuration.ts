@@ -3,6 +3,9 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import type { Configuration } from '../shared/config/configuration.ts';
+import { deliverySettingsWritten } from '../shared/config/named-files.ts';
+import { OPTIONS } from '../shared/config/options.ts';
 import { type Faults, readReceivingFiles } from '../shared/files/configuration-files.ts';
 
 export interface ConfigurationBundle {
@@ -29,7 +32,18 @@ export function readConfigurationBundle(
     );
     return { ok: false, faults };
   }
-  return { ok: true, bundle: { main: basename(main), texts, warnings: read.warnings } };
+  const warnings = [...read.warnings, ...idleHere(read.configuration)];
+  return { ok: true, bundle: { main: basename(main), texts, warnings } };
+}
+
+/** What has its effect on a machine of one's own alone. */
+function idleHere(configuration: Configuration): readonly string[] {
+  return deliverySettingsWritten(configuration).flatMap((settings) => {
+    const setting = settings.get(OPTIONS.Bind_Address.name);
+    if (setting === undefined) return [];
+    const { file, line } = setting.place;
+    return [`${file}:${line}: Bind_Address has no effect on AWS: connections leave by the NAT gateway`];
+  });
 }
 
 /** Writes the files below `folder`, which must exist. */

@@ -144,3 +144,15 @@ test('a file outside of the folder of its configuration cannot be deployed, and 
     /configuration: \.\.\/more\.conf is outside of the folder of .*put it there/,
   );
 });
+
+test('what holds on a machine of one\u2019s own alone is warned of', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'delay-xfer-parameters-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'main.conf');
+  writeFileSync(file, 'Retry_Interval = 60\nBinding default { Bind_Address = "192.0.2.9" }\n');
+  const result = readParameters({ configuration: file });
+  assert.ok(result.ok);
+  assert.deepEqual(result.parameters.configuration?.warnings, [
+    `${file}:2: Bind_Address has no effect on AWS: connections leave by the NAT gateway`,
+  ]);
+});
