@@ -1,10 +1,12 @@
-// `npm run soak -- [--seed N] [--minutes N] [--fuzz N]`: rounds in which transfers, repeats, withdrawals, attempts and
+// `npm run soak -- [--seed N] [--minutes N] [--fuzz N] [--kills N]`: rounds in which transfers, repeats, withdrawals, attempts and
 // releases of one message go on at once, in an order drawn by the seed, with crashes and failures among them; every
 // race in many more orders than `npm test` tries; hand-overs of a sidecar to receivers that fail at random; then cases
 // of `npm run fuzz`, a million unless told otherwise. Zero minutes leave all but the last out, zero cases the last.
 // Prints its seed and its figures; exit status 1 when a guarantee broke.
 
+import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { failuresTold, fuzz } from './fuzz/run.ts';
 import { everyOrder } from './journeys/port-orders.ts';
@@ -17,18 +19,28 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '10' },
     fuzz: { type: 'string', default: '1000000' },
+    kills: { type: 'string', default: '0' },
   },
 });
 const seed = Number(values.seed);
 const minutes = Number(values.minutes);
 const fuzzCases = Number(values.fuzz);
+const kills = Number(values.kills);
 const isWhole = (number: number) => Number.isSafeInteger(number) && number >= 0;
-if (!isWhole(seed) || !isWhole(fuzzCases) || !(minutes >= 0) || minutes + fuzzCases === 0) {
+if (
+  !isWhole(seed) ||
+  !isWhole(fuzzCases) ||
+  !isWhole(kills) ||
+  !(minutes >= 0) ||
+  minutes + fuzzCases === 0
+) {
   console.error(
-    'usage: npm run soak -- [--seed N] [--minutes N] [--fuzz N]: not negative, minutes or fuzz over 0',
+    'usage: npm run soak -- [--seed N] [--minutes N] [--fuzz N] [--kills N]: not negative, minutes or fuzz over 0',
   );
   process.exit(64);
 }
+
+if (kills > 0) process.exit(killUnderLoad());
 
 const ORDERS_PER_RACE = 1_000;
 const started = performance.now();
@@ -70,6 +82,16 @@ if (rounds > 0) console.log(`${rounds} random rounds, seeds ${seed} to ${seed + 
 if (fuzzCases > 0) await fuzzOn();
 console.log(broken === 0 ? 'every guarantee held' : `${broken} faults`);
 process.exit(broken === 0 ? 0 : 1);
+
+/** The interop test of the same, with more kills; its exit status. */
+function killUnderLoad(): number {
+  const path = (name: string) => fileURLToPath(new URL(`interop/${name}`, import.meta.url));
+  const file = path('kills-under-load.test.ts');
+  const node = [process.execPath, '--test', '--test-timeout=3600000', file];
+  const env = { ...process.env, INTEROP_KILLS: String(kills), INTEROP_SEED: String(seed) };
+  const { status } = spawnSync(path('own-network.sh'), node, { stdio: 'inherit', env });
+  return status ?? 1;
+}
 
 async function fuzzOn(): Promise<void> {
   let told = 0;

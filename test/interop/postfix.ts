@@ -40,6 +40,10 @@ export interface Postfix {
   write(file: string, text: string): Promise<void>;
   /** Tries everything in its queue now. */
   flush(): Promise<void>;
+  /** Ids of the messages in its queue. */
+  queue(): Promise<readonly string[]>;
+  /** Reads its configuration again; the queue manager starts anew. */
+  reload(): Promise<void>;
 }
 
 /** nobody's user and group on Debian. */
@@ -103,6 +107,10 @@ export async function startPostfix(lifetime: Lifetime, options: PostfixOptions):
     write: (file, text) => writeFile(join(config, file), text),
     async flush() {
       await runWell('/usr/sbin/postqueue', ['-c', config, '-f']);
+    },
+    queue: () => queuedIds(join(directory, 'queue')),
+    async reload() {
+      await runWell('/usr/sbin/postfix', ['-c', config, 'reload']);
     },
   };
 }

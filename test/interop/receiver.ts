@@ -47,6 +47,8 @@ export interface Receiver {
   logged(pattern: RegExp): Promise<string>;
   /** The record of its delivery, as soon as there is one; rejects when it has failed. */
   delivered(recipient: string): Promise<Told>;
+  /** As SIGKILL ends it, stores and all. */
+  destroy(): Promise<void>;
 }
 
 const SPEED = 20;
@@ -96,5 +98,6 @@ export async function startReceiver(lifetime: Lifetime, options: ReceiverOptions
       if (end.type !== 'Delivery') throw new Error(`${recipient}: ${JSON.stringify(end)}`);
       return end;
     },
+    destroy: () => program.kill('SIGKILL'),
   };
 }

@@ -12,6 +12,7 @@ const OUT = z.object({
   recipients: z.array(z.string()),
   mode: z.string(),
   verdict: z.string(),
+  tries: z.number(),
 });
 
 export type HandedOver = z.infer<typeof OUT>;
