@@ -4,7 +4,7 @@
 // the Host that it asks for.
 
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { isLoopback } from '../../shared/config/networks.ts';
 import { type Problem, problem } from '../../shared/xfer/problem.ts';
@@ -12,7 +12,10 @@ import type { HttpSettings } from './settings.ts';
 
 /** Undefined lets the request in. */
 export function refuseRequest(
-  request: Pick<IncomingMessage, 'headers' | 'socket'>,
+  request: {
+    readonly headers: IncomingMessage['headers'];
+    readonly socket: Pick<Socket, 'remoteAddress' | 'localAddress'>;
+  },
   /** That of this request included. */
   openConnections: number,
   settings: Pick<HttpSettings, 'hostName' | 'relayHosts' | 'maxConnections'>,

@@ -3,6 +3,7 @@
 // that leaves before its answer aborts what is under way for it. Closing answers what is in flight and takes nothing new.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { formatProblem, type WireAnswer } from '../../shared/xfer/problem.ts';
 import type { Clock } from '../clock.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
@@ -41,7 +42,7 @@ const SPARE_CONNECTIONS = 50;
 
 /** Rejects with the system's error when the address cannot be bound. */
 export async function listenHttp(options: HttpListenerOptions): Promise<HttpListener> {
-  const state = { connections: 0, closing: false };
+  const state: State = { open: new Map(), closing: false };
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -49,11 +50,9 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
     connectionsCheckingInterval: 5_000,
   });
   server.on('connection', (socket) => {
-    state.connections += 1;
+    state.open.set(socket, 0);
     server.maxConnections = options.settings().maxConnections + SPARE_CONNECTIONS;
-    socket.on('close', () => {
-      state.connections -= 1;
-    });
+    socket.on('close', () => state.open.delete(socket));
   });
   const take = (request: IncomingMessage, response: ServerResponse, proceed: () => void): void => {
     serve(options, state, request, response, proceed).catch(() => response.destroy());
@@ -66,12 +65,13 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
     address: bound.address,
     port: bound.port,
     get connections() {
-      return state.connections;
+      return state.open.size;
     },
     async close(graceMs) {
       state.closing = true;
       const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // Node's closeIdleConnections spares who has not said anything yet.
+      for (const [socket, requests] of state.open) if (requests === 0) socket.destroy();
       const cut = setTimeout(() => server.closeAllConnections(), graceMs);
       await ended;
       clearTimeout(cut);
@@ -79,9 +79,15 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
   };
 }
 
+interface State {
+  /** Requests under way, by connection. */
+  readonly open: Map<Socket, number>;
+  closing: boolean;
+}
+
 async function serve(
   options: HttpListenerOptions,
-  state: { readonly connections: number; readonly closing: boolean },
+  state: State,
   request: IncomingMessage,
   response: ServerResponse,
   proceed: () => void,
@@ -89,10 +95,13 @@ async function serve(
   const settings = options.settings();
   const startMs = options.clock.nowMs();
   const gone = new AbortController();
+  const { socket } = request;
+  count(state, socket, 1);
   response.on('close', () => {
+    count(state, socket, -1);
     if (!response.writableFinished) gone.abort();
   });
-  const refusal = refuseRequest(request, state.connections, settings);
+  const refusal = refuseRequest(request, state.open.size, settings);
   const ids: string[] = [];
   let answer: WireAnswer;
   if (refusal !== undefined) answer = formatProblem(refusal, retryAfter(refusal.status));
@@ -127,6 +136,11 @@ async function serve(
   response.end(request.method === 'HEAD' ? undefined : answer.body);
   // What is left of a body that was refused is read and dropped, within the time of a request.
   request.resume();
+}
+
+function count({ open }: State, socket: Socket, change: number): void {
+  const requests = open.get(socket);
+  if (requests !== undefined) open.set(socket, requests + change);
 }
 
 function retryAfter(status: number): number | undefined {

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import type { Network } from '../../shared/config/networks.ts';
+import { refuseRequest } from '../../sidecar/http/access.ts';
+import { delayedTo, receiverFor } from './sidecar-fixture.ts';
+import { askAt, FRAMES, frame, httpSidecarFor } from './sidecar-http-fixture.ts';
+
+async function answerTo(request: ClientRequest): Promise<readonly [number | undefined, string]> {
+  const [response]: IncomingMessage[] = await once(request, 'response');
+  const pieces: Buffer[] = [];
+  for await (const piece of response ?? []) pieces.push(piece);
+  return [response?.statusCode, Buffer.concat(pieces).toString()];
+}
+
+test('a body that breaks off hands nothing over, and gives its memory back', async (t) => {
+  const receiver = await receiverFor(t);
+  const sidecar = await httpSidecarFor(t, `${delayedTo([receiver.port])}\nMetrics_Listen = "127.0.0.1:0"`);
+  const metrics = sidecar.sidecar.addresses.find(({ kind }) => kind === 'metrics')?.port ?? 0;
+  const held = async (): Promise<number> => {
+    const { body } = await askAt(metrics, { method: 'GET', path: '/metrics' });
+    return Number(/^delay_xfer_sidecar_held_bytes (\d+)$/m.exec(body.toString())?.[1]);
+  };
+  const whole = frame('broken', {}, 'x'.repeat(100_000));
+  const socket = connect(sidecar.httpPort, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST /delay_message HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${FRAMES}\r\nContent-Length: ${whole.length}\r\n\r\n`,
+  );
+  socket.write(whole.slice(0, 60_000));
+  while ((await held()) === 0) await new Promise((resolve) => setImmediate(resolve));
+  socket.destroy();
+  while ((await held()) > 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(receiver.requests.length, 0);
+});
+
+test('a connection goes on after a request that was refused before its body was read', async (t) => {
+  const receiver = await receiverFor(t);
+  const sidecar = await httpSidecarFor(t, delayedTo([receiver.port]));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const ports = new Set<number | undefined>();
+  const ask = async (type: string, body: string): Promise<readonly [number | undefined, string]> => {
+    const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) };
+    const options = { host: '127.0.0.1', port: sidecar.httpPort, path: '/delay_message', method: 'POST' };
+    const asked = httpRequest({ ...options, headers, agent });
+    asked.on('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', () => ports.add(socket.localPort));
+      else ports.add(socket.localPort);
+    });
+    const answer = answerTo(asked);
+    asked.end(body);
+    return await answer;
+  };
+  const [status] = await ask('text/plain', 'x'.repeat(500_000));
+  assert.equal(status, 415);
+  const [next, body] = await ask(FRAMES, frame('next'));
+  assert.deepEqual([next, body], [200, '{"messages":[{"id":"next","status":"accepted"}]}']);
+  assert.equal(ports.size, 1);
+});
+
+test('past the connection limit a client is asked to come back', async (t) => {
+  const receiver = await receiverFor(t);
+  const text = `Max_Inbound_Connections = 2\n${delayedTo([receiver.port])}`;
+  const sidecar = await httpSidecarFor(t, text);
+  const idle = [1, 2].map(() => connect(sidecar.httpPort, '127.0.0.1'));
+  t.after(() => idle.forEach((socket) => void socket.destroy()));
+  await Promise.all(idle.map((socket) => once(socket, 'connect')));
+  const answer = await sidecar.transfer(frame('third'));
+  assert.deepEqual(
+    [answer.status, answer.json['code'], answer.headers['retry-after'], answer.headers['connection']],
+    [503, 'unavailable', '5', 'close'],
+  );
+});
+
+test('strangers are not let in, and networks in Relay_Hosts are', () => {
+  const settings = {
+    hostName: 'sidecar.example.com',
+    maxConnections: 10,
+    relayHosts: [
+      { text: '192.0.2.0/24', contains: (address: string) => address.startsWith('192.0.2.') },
+    ] satisfies readonly Partial<Network>[],
+  };
+  const from = (remoteAddress: string, localAddress: string, host: string) =>
+    refuseRequest({ headers: { host }, socket: { remoteAddress, localAddress } }, 1, settings)?.detail;
+  assert.equal(from('198.51.100.7', '203.0.113.1', 'mail.example.com'), '198.51.100.7 is not in Relay_Hosts');
+  assert.equal(from('192.0.2.7', '203.0.113.1', 'mail.example.com'), undefined);
+  assert.equal(from('203.0.113.1', '203.0.113.1', 'mail.example.com'), undefined);
+  assert.equal(from('127.0.0.1', '127.0.0.1', 'localhost:8081'), undefined);
+  assert.match(from('127.0.0.1', '127.0.0.1', 'mail.example.com') ?? '', /Host header/);
+});
