@@ -1,9 +1,44 @@
-// A destination for the sidecar's own attempts that takes everything, and answers the commands that the test holds
-// back when the test says so; and a clock whose long waits end when the test says so.
+// What tests of the sidecar's own attempts share: a configuration, a script of a destination that takes a message, a
+// destination that answers what the test holds back when the test says so, and a clock whose long waits end so.
 
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { type Clock, systemClock } from '../../sidecar/clock.ts';
+import type { SidecarRecord } from '../../sidecar/log.ts';
+import { greeted } from './scripted-peer.ts';
+import { delayedTo } from './sidecar-fixture.ts';
+
+export const MAIL =
+  'Received: by mta.example.com; Thu, 1 Jan 2026 00:00:00 +0000\r\nSubject: hello\r\n\r\nHello.\r\n';
+export const ANY_ID = /^250 2\.0\.0 \S{43} accepted$/;
+export const DELIVERED = /^250 2\.0\.0 \S{43} delivered$/;
+
+/** Mail of example.net is tried at the peer first, and goes to the receiver then. */
+export function firstTo(receiver: number, peer: number, options = ''): string {
+  return `${delayedTo([receiver], 'Handoff_Deadline = 1 Delivery_Response_Timeout = 400')}
+    Attempt_First = true
+    EHLO_Hostname = "out.example.com"
+    Domain example.net { Routes = "smtp://127.0.0.1?port=${peer}" ${options} }`;
+}
+
+export const TAKES = `
+  ${greeted('ENHANCEDSTATUSCODES')}
+  C: MAIL FROM:<sender@example.com>
+  S: 250 2.1.0 ok
+  C: RCPT TO:<a@example.net>
+  S: 250 2.1.5 ok
+  C: DATA
+  S: 354 go on
+  C: (content)
+  S: 250 2.0.0 queued as 1`;
+
+export function attempts(records: readonly SidecarRecord[]): readonly string[] {
+  return records.flatMap((record) =>
+    record.type === 'Notice' || record.type === 'XferOut'
+      ? []
+      : [`${record.type} ${record.recipient} ${record.response.code} ${record.response.command}`],
+  );
+}
 
 export interface HeldPeer {
   readonly port: number;
