@@ -67,6 +67,11 @@ export class Dialogue {
     return { ...this.#client, protocol };
   }
 
+  /** Whether it may not hand mail over, as things stand. */
+  get isStranger(): boolean {
+    return !this.#peer.trusted && this.#client.user === undefined;
+  }
+
   /** Whether the next line is a secret, not a command. */
   get expectsSecret(): boolean {
     return this.#sasl !== undefined;
@@ -200,7 +205,7 @@ export class Dialogue {
   #begin(command: Command): Mail | Reply {
     // RFC 3207 §4 and RFC 4954 §6 have 530 here, at which an MTA would bounce mail that was only deferred.
     if (this.#settings.tls?.required === true && !this.#secure && !this.#peer.local) return TLS_FIRST;
-    if (!this.#peer.trusted && this.#client.user === undefined) return AUTH_FIRST;
+    if (this.isStranger) return AUTH_FIRST;
     const parsed = parseMail(command, this.#secure);
     if (!parsed.ok) return parsed.reply;
     const { declaredBytes, envelope } = parsed.value;

@@ -42,7 +42,8 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const now = settings();
     const peer = peerOf(socket, now.relayHosts);
-    const refusal = refuseConnection(peer, sessions.size, now);
+    const strangers = peer.trusted ? 0 : count(sessions, ({ isStranger }) => isStranger);
+    const refusal = refuseConnection(peer, { connections: sessions.size, strangers }, now);
     connections += 1;
     const name = `${series}-${connections}`;
     if (refusal !== undefined) {
@@ -94,18 +95,30 @@ export function peerOf(connection: Connection, relayHosts: readonly Network[]): 
   return { address, local, trusted: local || relayHosts.some((network) => network.contains(address)) };
 }
 
-/** The reply that ends a connection at once; undefined lets it in. Where there are users, anybody may be one. */
+/**
+ * The reply that ends a connection at once; undefined lets it in. Where there are users, anybody may be one; those who
+ * have not authenticated keep half of the connections at most, so that they never shut out whom the listener serves.
+ */
 export function refuseConnection(
   peer: Peer,
-  openConnections: number,
+  open: { readonly connections: number; readonly strangers: number },
   { maxConnections, users }: Pick<ListenerSettings, 'maxConnections' | 'users'>,
 ): Reply | undefined {
   if (!peer.trusted && users === undefined) {
     return ownReply(421, '4.7.1', `${peer.address} is not in Relay_Hosts`);
   }
-  return openConnections >= maxConnections
-    ? ownReply(421, '4.3.2', `${openConnections} connections are open already; try again`)
+  if (!peer.trusted && open.strangers >= maxConnections / 2) {
+    return ownReply(421, '4.3.2', `${open.strangers} connections wait for AUTH already; try again`);
+  }
+  return open.connections >= maxConnections
+    ? ownReply(421, '4.3.2', `${open.connections} connections are open already; try again`)
     : undefined;
+}
+
+function count<T>(all: Iterable<T>, counts: (one: T) => boolean): number {
+  let sum = 0;
+  for (const one of all) if (counts(one)) sum += 1;
+  return sum;
 }
 
 // Reads on, so that the client's end is seen and what it sent ahead does not undo the reply.

@@ -65,6 +65,11 @@ export class SmtpSession {
     this.#deadline.set(this.#settings.idleTimeoutMs);
   }
 
+  /** Whether nobody has authenticated on it who must. */
+  get isStranger(): boolean {
+    return this.#dialogue.isStranger;
+  }
+
   /** Finishes what is under way, then says 421. Idle sessions end at once. */
   close(): void {
     this.#closing = true;

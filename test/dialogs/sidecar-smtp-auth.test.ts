@@ -174,6 +174,28 @@ test('a stranger hands mail over once authenticated, and authenticates under TLS
   relay.socket.destroy();
 });
 
+test('strangers who do not authenticate cannot shut out this machine, nor those who do', async (t) => {
+  const localAddress = strangeAddress();
+  if (localAddress === undefined) return t.skip('this machine has no address but loopback ones');
+  const { port } = await listenerFor(t, {
+    settings: { tls: selfSignedTls(), users: await USERS, maxConnections: 4 },
+  });
+  const arrive = (): RawClient => rawOver(connect({ host: '127.0.0.1', port, localAddress, noDelay: true }));
+  const strangers = [arrive(), arrive()];
+  for (const stranger of strangers) assert.match(await stranger.reply(), /^220 /);
+  assert.equal(await arrive().reply(), '421 4.3.2 2 connections wait for AUTH already; try again');
+  const local = await connectRaw(port);
+  const [first] = strangers;
+  await first?.say('EHLO mta.example.com');
+  await first?.say('STARTTLS');
+  const user = await secureRaw(first ?? assert.fail('nobody came'));
+  await user.say('EHLO mta.example.com');
+  await user.say(`AUTH PLAIN ${RIGHT}`);
+  const next = arrive();
+  assert.match(await next.reply(), /^220 /);
+  for (const { socket } of [...strangers, local, user, next]) socket.destroy();
+});
+
 test('a file of users that cannot be read tells its line and the mend', () => {
   const whole = 'write {"credentials":{"NAME":"scrypt$…"}}, as npm run --silent credential -- NAME prints it';
   const entry = 'take the name and its hash from npm run --silent credential -- NAME';

@@ -58,7 +58,11 @@ test('a client from another machine is let in by Relay_Hosts alone, and no clien
   const network = parseNetwork('192.0.2.0/24');
   const relayHosts: readonly Network[] = network === undefined ? [] : [network];
   const refusal = (remoteAddress: string, open = 0, localAddress = '198.51.100.1'): string | undefined =>
-    refuseConnection(peerOf({ remoteAddress, localAddress }, relayHosts), open, { maxConnections: 2 })?.text;
+    refuseConnection(
+      peerOf({ remoteAddress, localAddress }, relayHosts),
+      { connections: open, strangers: 0 },
+      { maxConnections: 2 },
+    )?.text;
   assert.equal(refusal('127.0.0.1'), undefined);
   assert.equal(refusal('::ffff:127.0.0.1'), undefined);
   assert.equal(refusal('192.0.2.7'), undefined);
