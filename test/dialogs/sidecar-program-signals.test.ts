@@ -51,6 +51,21 @@ test('a second signal does not wait for mail under way, and its MTA has heard no
   await assert.rejects(client.reply(), /the connection ended; unread: ""/);
 });
 
+test('a log that nobody reads any more stops no mail', async (t) => {
+  const receiver = await receiverFor(t);
+  const port = await closedPort();
+  const sidecar = startProcess(t, atPort(receiver.port, port));
+  await sidecar.listening();
+  sidecar.child.stdout?.destroy();
+  const client = await connectRaw(port);
+  for (const to of ['a@example.net', 'b@example.net', 'c@example.net']) {
+    await offer(client, [to], 'x\r\n');
+    assert.match(await client.reply(), /^250 2\.0\.0 /);
+  }
+  sidecar.child.kill('SIGTERM');
+  assert.equal(await sidecar.ended, 0);
+});
+
 test('systemd hears of the start, a reload with its instant, and the stop, in this order', async (t) => {
   const receiver = await receiverFor(t);
   const port = await closedPort();

@@ -93,12 +93,19 @@ b.conf:1:12: HTTP_URI takes a path that begins with /, like "/delay_message", no
 
 test('it does not listen outside the loopback interface without Relay_Hosts, and says why', async (t) => {
   const directory = directoryFor(t);
-  writeFileSync(join(directory, 'a.conf'), `${delayedTo([1])}\nESMTP_Listener { Listen "0.0.0.0:2525" {} }`);
+  writeFileSync(
+    join(directory, 'a.conf'),
+    `${delayedTo([1], 'Handoff_Deadline = 3')}\nESMTP_Listener { Listen "0.0.0.0:2525" {} }`,
+  );
   const refused = await outcomeOf(run(['--config', 'a.conf'], directory));
   assert.equal(refused.status, 78);
   assert.match(
     refused.err,
-    /^a\.conf:\d+:\d+: Listen "0\.0\.0\.0:2525" would be reachable from other machines, and anyone there could send mail through it; configure Relay_Hosts, or listen on 127\.0\.0\.1\n/,
+    /^a\.conf:\d+:\d+: Listen "0\.0\.0\.0:2525" would be reachable from other machines, and anyone there could send mail through it; configure Relay_Hosts, or listen on 127\.0\.0\.1\n/m,
+  );
+  assert.match(
+    refused.err,
+    /^a\.conf:\d+:\d+: one try may take 10000 ms, and all of them together have 3 s/m,
   );
   const guarded = `${delayedTo([1])}\nESMTP_Listener { Relay_Hosts = 192.0.2.0/24 Listen "0.0.0.0:2525" {} }`;
   writeFileSync(join(directory, 'b.conf'), guarded);
