@@ -75,8 +75,9 @@ export class Listeners {
       }
     } catch (error) {
       await Promise.all([...opened.values()].map(({ listener }) => listener.close(0)));
-      await this.#reopen(gone);
-      throw error;
+      const lost = await this.#reopen(gone);
+      if (lost.length === 0) throw error;
+      throw new Error([error, ...lost].map(messageOf).join('; '), { cause: error });
     }
     for (const [name] of gone) this.#close(name);
     for (const [name, entry] of this.#entries) {
@@ -129,10 +130,18 @@ export class Listeners {
     for (const [name, { standing }] of gone) if (standing.place.port === port) this.#close(name);
   }
 
-  async #reopen(gone: readonly (readonly [string, Entry])[]): Promise<void> {
+  // Answers what could not be bound again: another program was quicker.
+  async #reopen(gone: readonly (readonly [string, Entry])[]): Promise<readonly unknown[]> {
+    const lost: unknown[] = [];
     for (const [name, { standing }] of gone) {
-      if (!this.#entries.has(name)) this.#entries.set(name, await this.#open(standing));
+      if (this.#entries.has(name)) continue;
+      try {
+        this.#entries.set(name, await this.#open(standing));
+      } catch (error) {
+        lost.push(error);
+      }
     }
+    return lost;
   }
 }
 
@@ -222,6 +231,10 @@ function reasonOf(error: unknown): string {
   if (code === 'EADDRINUSE') return 'another program listens there already';
   if (code === 'EACCES') return 'this port needs CAP_NET_BIND_SERVICE';
   if (code === 'EADDRNOTAVAIL') return 'this machine has no such address';
+  return messageOf(error);
+}
+
+function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

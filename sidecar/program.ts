@@ -10,7 +10,7 @@ import {
   sendingFindings,
 } from '../shared/files/configuration-files.ts';
 import type { Notice, SidecarRecord } from './log.ts';
-import { describePlace } from './places.ts';
+import { describePlace, type PlaceKind } from './places.ts';
 import type { AwsCredentials } from './push/signature.ts';
 import { type ServiceManager, serviceManager } from './service-manager.ts';
 import { checkSidecar, type Sidecar, type SidecarOptions, SidecarStartError, startSidecar } from './start.ts';
@@ -67,13 +67,20 @@ export async function runSidecar(given: ProgramArguments, terminal: ProgramTermi
 function planText(options: SidecarOptions): string {
   const { targets, places } = checkSidecar(options);
   const lines = [
-    ...places.map(({ address, port }) => `takes mail at ${formatListen({ host: address, port })}`),
+    ...places.map(({ kind, address, port }) => `${TAKES[kind]} at ${formatListen({ host: address, port })}`),
     ...targets.all.map(({ domain, routes }) => {
       return `hands over to ${domain}: ${routes.map(formatXferRoute).join(', ')}`;
     }),
   ];
   return `${lines.join('\n')}\n`;
 }
+
+const TAKES: Readonly<Record<PlaceKind, string>> = {
+  smtp: 'takes mail',
+  lmtp: 'takes mail by LMTP',
+  http: 'takes mail by HTTP',
+  metrics: 'answers Prometheus',
+};
 
 // Signals that come while it starts are kept until it has started.
 async function runUntilStopped(

@@ -107,12 +107,19 @@ test('it does not listen outside the loopback interface without Relay_Hosts, and
     refused.err,
     /^a\.conf:\d+:\d+: one try may take 10000 ms, and all of them together have 3 s/m,
   );
-  const guarded = `${delayedTo([1])}\nESMTP_Listener { Relay_Hosts = 192.0.2.0/24 Listen "0.0.0.0:2525" {} }`;
+  const guarded = `${delayedTo([1])}
+Metrics_Listen = "127.0.0.1:9325"
+ESMTP_Listener { Relay_Hosts = 192.0.2.0/24 Listen "0.0.0.0:2525" {} }
+LMTP_Listener { Listen "127.0.0.1:2424" {} }`;
   writeFileSync(join(directory, 'b.conf'), guarded);
   const checked = await outcomeOf(run(['--config', 'b.conf', '--check'], directory));
   assert.deepEqual(checked, {
     status: 0,
-    out: 'takes mail at 0.0.0.0:2525\nhands over to xfer.test: xfer://127.0.0.1:1\n',
+    out: `takes mail at 0.0.0.0:2525
+takes mail by LMTP at 127.0.0.1:2424
+answers Prometheus at 127.0.0.1:9325
+hands over to xfer.test: xfer://127.0.0.1:1
+`,
     err: '',
   });
 });
