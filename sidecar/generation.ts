@@ -21,7 +21,7 @@ import type { Metrics } from './metrics.ts';
 import { type Place, type PlaceOptions, wantedPlaces } from './places.ts';
 import { Outbox } from './push/outbox.ts';
 import type { ReceiverClient } from './push/receiver-client.ts';
-import { RouteHealth } from './push/route-health.ts';
+import type { RouteHealth } from './push/route-health.ts';
 import { regionOf } from './push/signature.ts';
 import { readTargets, type Target, type Targets } from './routing/targets.ts';
 import type { Trace } from './trace.ts';
@@ -29,6 +29,8 @@ import type { Trace } from './trace.ts';
 /** What outlives a configuration. */
 export interface Runtime {
   readonly client: ReceiverClient;
+  /** What is known of receivers, and where messages are: a reload must not forget either. */
+  readonly health: RouteHealth;
   readonly memory: MemoryBudget;
   readonly clock: Clock;
   readonly log: Log;
@@ -120,8 +122,7 @@ export function planFor(configuration: Configuration, options: PlanningOptions, 
 
 export function createGeneration(plan: Plan, runtime: Runtime): Generation {
   const { configuration, targets } = plan;
-  const { client, clock, log, metrics, random, tuning } = runtime;
-  const health = new RouteHealth(log);
+  const { client, clock, health, log, metrics, random, tuning } = runtime;
   const tools = { client, health, clock, log, random, pushed: metrics.pushed };
   const outboxes = new Map(targets.all.map((target) => [target, new Outbox(target, tools, tuning)]));
   const instance = evaluate(configuration, OPTIONS.Instance) ?? hostname();

@@ -23,6 +23,7 @@ import { type Log, logTo, type SidecarRecord } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { PlaceOptions } from './places.ts';
 import { createReceiverClient } from './push/receiver-client.ts';
+import { RouteHealth } from './push/route-health.ts';
 import { type AwsCredentials, createSigner } from './push/signature.ts';
 import { type TraceRecord, traceTo } from './trace.ts';
 
@@ -95,6 +96,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   );
   const runtime: Runtime = {
     client,
+    health: new RouteHealth(log),
     memory: new MemoryBudget(plan.maxHeldBytes, new ScratchSpace(plan.maxScratchBytes)),
     clock,
     log,
@@ -152,7 +154,7 @@ class RunningSidecar implements Sidecar {
 
   reload(read: Reread): Promise<ReloadResult> {
     const done = this.#reloading.then(() => this.#reload(read));
-    this.#reloading = done;
+    this.#reloading = done.catch(() => undefined);
     return done;
   }
 

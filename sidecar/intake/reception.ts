@@ -49,6 +49,8 @@ const ONE_BY_ONE = ownReply(
   'no receiver stands behind this recipient; send it in a transaction of its own',
 );
 
+const TOO_MUCH_WAITS = ownReply(452, '4.3.1', 'too much mail waits for this receiver');
+
 /** What becomes of a recipient's mail. */
 type Way =
   | { readonly kind: 'hand-over'; readonly mode: Mode; readonly target: Target }
@@ -61,10 +63,11 @@ function beginTransaction(
   isUp: (target: Target) => boolean,
 ): Transaction {
   const ways = new Map<string, Way>();
-  const refusalOf = (way: Way): Reply | undefined =>
-    way.kind === 'attempt' || isUp(way.target)
-      ? undefined
-      : ownReply(451, '4.4.1', `no route to ${way.target.domain} is up`);
+  const refusalOf = (way: Way): Reply | undefined => {
+    if (way.kind === 'attempt') return undefined;
+    if (!isUp(way.target)) return ownReply(451, '4.4.1', `no route to ${way.target.domain} is up`);
+    return options.outboxes.get(way.target)?.full ? TOO_MUCH_WAITS : undefined;
+  };
   return {
     recipient({ address }) {
       const way = wayOf(options, terms, address);

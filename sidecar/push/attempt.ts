@@ -105,7 +105,7 @@ async function send(
   const { whereabouts } = tools.health;
   const { target, route } = passage;
   // From now on a repeat of its MTA goes there too, also while this try is still under way.
-  for (const { message } of open) whereabouts.leaveFor(message.header.id, route);
+  for (const { message } of open) whereabouts.leaveFor(tools.keyOf(message.header.id), route);
   const body = await compression.encode(
     route,
     open.flatMap(({ message: { header, content } }) => [

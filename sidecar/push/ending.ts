@@ -5,9 +5,9 @@
 import { formatXferRoute } from '../../shared/config/routes.ts';
 import type { Reply } from '../../shared/smtp/reply.ts';
 import type { Ending } from '../log.ts';
+import type { TransferTools } from './hand-over.ts';
 import type { HandOverResult, HeldMessage } from './held-message.ts';
-import type { Operator } from './operator.ts';
-import type { Passage, RouteHealth } from './route-health.ts';
+import type { Passage } from './route-health.ts';
 import { type WithdrawTools, withdraw } from './withdraw.ts';
 
 /** A message that is not settled yet. */
@@ -32,7 +32,7 @@ export interface WantedEnding {
 
 /** Settles the message, after its withdrawal where one is needed. */
 export async function endMessage(
-  tools: WithdrawTools & { readonly operator: Operator; readonly health: RouteHealth },
+  tools: WithdrawTools & Pick<TransferTools, 'operator' | 'health' | 'keyOf'>,
   { message, inDoubt, isHome }: Open,
   { ending: wanted, reason, refusal, at, tries, batch }: WantedEnding,
 ): Promise<void> {
@@ -47,7 +47,7 @@ export async function endMessage(
     tools.operator.withdrawn(message, withdrawal);
   }
   const mayStayThere = (taken || inDoubt || isHome) && withdrawal !== 'withdrawn';
-  if (!mayStayThere) tools.health.whereabouts.forget(message.header.id);
+  if (!mayStayThere) tools.health.whereabouts.forget(tools.keyOf(message.header.id));
   message.settle({
     ending,
     ...(refusal !== undefined && ending === 'refused' && { refusal }),

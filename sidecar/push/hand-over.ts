@@ -33,6 +33,8 @@ export interface HandOverTools {
 export interface TransferTools extends HandOverTools {
   readonly compression: Compression;
   readonly operator: Operator;
+  /** Of an id, for whereabouts. */
+  readonly keyOf: (id: string) => string;
   /** Called around each wait between tries, in which nothing is under way. */
   readonly pause: { begin(): void; end(): void };
 }

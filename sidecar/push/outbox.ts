@@ -74,8 +74,8 @@ export class Outbox {
   /** The message is settled in any case, before long after its deadline. */
   add(held: HeldMessage): void {
     const { whereabouts } = this.#tools.health;
-    const { id } = held.header;
-    const before = whereabouts.underWay(id);
+    const key = this.#keyOf(held.header.id);
+    const before = whereabouts.underWay(key);
     if (before !== undefined) {
       // Its MTA left and came back: the hand-over of then may still end with a withdrawal.
       this.#unfinished += 1;
@@ -90,7 +90,7 @@ export class Outbox {
       this.#tellIfIdle();
       return;
     }
-    const end = whereabouts.begin(id);
+    const end = whereabouts.begin(key);
     const message: HeldMessage = {
       ...held,
       settle(result) {
@@ -100,7 +100,7 @@ export class Outbox {
     };
     const waiting: Waiting = {
       message,
-      home: whereabouts.homeOf(id),
+      home: whereabouts.homeOf(key),
       addedAtMs: this.#tools.clock.nowMs(),
       left: () => {
         this.#remove(waiting);
@@ -120,6 +120,11 @@ export class Outbox {
   idle(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  // A message whose recipients go to several targets has one id at all of them.
+  #keyOf(id: string): string {
+    return `${this.#target.domain} ${id}`;
   }
 
   #flush(): void {
@@ -142,6 +147,7 @@ export class Outbox {
       ...this.#tools,
       compression: this.#compression,
       operator: this.#operator,
+      keyOf: (id: string) => this.#keyOf(id),
       pause,
     };
     const { home, transfer } = this.#nextTransfer();

@@ -1,4 +1,4 @@
-// Where messages are, by their ids, beyond the hand-over of one connection. Invariant: an id is handed over once at a
+// Where messages are, by target and id, beyond the hand-over of one connection. Invariant: an id is handed over once at a
 // time, so that the withdrawal for an MTA that left cannot take the message from the same MTA that came back, and
 // heard 250 meanwhile. Invariant: an id that a receiver has, or may have, goes to no other receiver when its MTA
 // comes back. test/dialogs/sidecar-whereabouts.test.ts fails without them. In memory, the latest ids only: a restart
@@ -14,28 +14,31 @@ export class Whereabouts {
   readonly #routes = new Map<string, string>();
 
   /** Resolves when the hand-over of the id that is under way has ended; undefined when none is. */
-  underWay(id: string): Promise<void> | undefined {
-    return this.#underWay.get(id);
+  underWay(key: string): Promise<void> | undefined {
+    return this.#underWay.get(key);
   }
 
   /** For an id that is not under way; the answer ends it. */
-  begin(id: string): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#underWay.set(id, promise);
+  begin(key: string): () => void {
+    let ended = (): void => undefined;
+    const promise = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+    this.#underWay.set(key, promise);
     return () => {
-      this.#underWay.delete(id);
-      resolve();
+      this.#underWay.delete(key);
+      ended();
     };
   }
 
   /** The one receiver that the id may go to, as `formatXferRoute` writes it. */
-  homeOf(id: string): string | undefined {
-    return this.#routes.get(id);
+  homeOf(key: string): string | undefined {
+    return this.#routes.get(key);
   }
 
-  leaveFor(id: string, route: XferRoute): void {
-    this.#routes.delete(id);
-    this.#routes.set(id, formatXferRoute(route));
+  leaveFor(key: string, route: XferRoute): void {
+    this.#routes.delete(key);
+    this.#routes.set(key, formatXferRoute(route));
     if (this.#routes.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#routes.keys()) {
       this.#routes.delete(oldest);
@@ -44,7 +47,7 @@ export class Whereabouts {
   }
 
   /** No receiver has it. */
-  forget(id: string): void {
-    this.#routes.delete(id);
+  forget(key: string): void {
+    this.#routes.delete(key);
   }
 }

@@ -9,6 +9,7 @@ import { createLedger, type Ledger } from './sidecar-ledger.ts';
 import { fastClock } from './sidecar-push.ts';
 import {
   type Answer,
+  accept,
   cut,
   hang,
   type ScriptedReceiver,
@@ -251,4 +252,35 @@ test('mail whose MTA leaves is withdrawn, though the receiver took it and cut th
   const [record] = await transfers(1);
   assert.deepEqual([record?.client_gone, record?.withdrawal], [true, 'withdrawn']);
   assert.deepEqual([...ledger.held().keys()], []);
+});
+
+test('while mail waits too long for its receiver, more of it hears 452 before its content', async (t) => {
+  const receiver = await receiverFor(t);
+  const options = 'Delivery_Response_Timeout = 100000';
+  const { port } = await sidecarFor(t, delayedTo([receiver.port], options), {
+    clock: fastClock(50),
+    limits: { maxTransfers: 1 },
+  });
+  let release = (): void => undefined;
+  receiver.script('POST', [
+    (request, response) => {
+      release = () => accept(request, response);
+    },
+  ]);
+  const first = deliver(port, 'a@example.net', 'first\r\n');
+  await receiver.until('POST', 1);
+  const second = deliver(port, 'a@example.net', 'second\r\n');
+  const client = await connectRaw(port);
+  await client.say('EHLO mta.example.com');
+  let reply = '';
+  while (!reply.startsWith('452')) {
+    await client.say('RSET');
+    await client.say('MAIL FROM:<sender@example.com>');
+    reply = await client.say('RCPT TO:<a@example.net>');
+  }
+  assert.equal(reply, '452 4.3.1 too much mail waits for this receiver');
+  client.socket.destroy();
+  release();
+  assert.match(await first, /^250 /);
+  assert.match(await second, /^250 /);
 });
