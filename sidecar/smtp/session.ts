@@ -47,6 +47,8 @@ export class SmtpSession {
   #content: Incoming | undefined;
   /** Until a verdict, a password's check or the disk is done with, or TLS is on. */
   #waiting = false;
+  /** TLS has begun and is not on yet: nothing can be said. */
+  #shakingHands = false;
   #gone: AbortController | undefined;
   #closing = false;
   #ended = false;
@@ -73,7 +75,8 @@ export class SmtpSession {
   /** Finishes what is under way, then says 421. Idle sessions end at once. */
   close(): void {
     this.#closing = true;
-    if (!this.#waiting && this.#content === undefined) this.#goodbye(SHUTTING_DOWN);
+    if (this.#shakingHands) this.destroy();
+    else if (!this.#waiting && this.#content === undefined) this.#goodbye(SHUTTING_DOWN);
   }
 
   destroy(): void {
@@ -228,6 +231,7 @@ export class SmtpSession {
     }
     const plain = this.#socket;
     this.#waiting = true;
+    this.#shakingHands = true;
     plain.off('data', this.#onData);
     plain.pause();
     this.#say(reply);
@@ -248,6 +252,7 @@ export class SmtpSession {
   #secured(socket: TLSSocket): void {
     this.#trace('event', `${socket.getProtocol() ?? 'TLS'} ${socket.getCipher().name}`);
     this.#dialogue.secured();
+    this.#shakingHands = false;
     this.#goOn();
   }
 
@@ -282,7 +287,8 @@ export class SmtpSession {
   }
 
   #timeOut(): void {
-    this.#goodbye(ownReply(421, '4.4.2', 'nothing came for too long'));
+    if (this.#shakingHands) this.destroy();
+    else this.#goodbye(ownReply(421, '4.4.2', 'nothing came for too long'));
   }
 
   #goodbye(reply: Reply): void {

@@ -112,6 +112,23 @@ test('a client that leaves during the handshake leaves nothing behind', async (t
   await close(60_000);
 });
 
+test('a handshake that never comes holds up no stop', async (t) => {
+  const { port, close } = await listenerFor(t, { settings: { tls: selfSignedTls() } });
+  const client = await connectRaw(port);
+  await client.say('EHLO mta.example.com');
+  await client.say('STARTTLS');
+  await close(60_000);
+  await client.closed;
+});
+
+test('a handshake that never comes is not waited for', async (t) => {
+  const { port } = await listenerFor(t, { settings: { tls: selfSignedTls(), idleTimeoutMs: 1_000 } });
+  const client = await connectRaw(port);
+  await client.say('EHLO mta.example.com');
+  await client.say('STARTTLS');
+  await client.closed;
+});
+
 test('TLS_Required holds for other machines, and not for this one', async (t) => {
   const { port, change } = await listenerFor(t, { settings: { tls: selfSignedTls(true) } });
   const local = await connectRaw(port);
