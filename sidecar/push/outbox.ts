@@ -16,7 +16,7 @@ export const MAX_TRANSFER_MESSAGES = 25;
 /** Messages that wait for a transfer, unless the options say otherwise. */
 export const MAX_WAITING_MESSAGES = 1_000;
 
-/** Nothing new is taken while the oldest has waited for so long a part of its time: it would hardly be in time. */
+/** Nothing new is taken while the oldest has waited for so long a part of Handoff_Deadline: it would hardly be in time. */
 const LATE_PART = 0.5;
 const SWEEP_MS = 1_000;
 
@@ -56,9 +56,8 @@ export class Outbox {
     if (this.#waiting.size >= (this.#options.maxWaiting ?? MAX_WAITING_MESSAGES)) return true;
     const [oldest] = this.#waiting;
     if (oldest === undefined) return false;
-    const { addedAtMs, message } = oldest;
-    const waitedMs = this.#tools.clock.nowMs() - addedAtMs;
-    return waitedMs > (message.deadlineAtMs - addedAtMs) * LATE_PART;
+    const waitedMs = this.#tools.clock.nowMs() - oldest.addedAtMs;
+    return waitedMs > this.#target.handoffDeadlineMs * LATE_PART;
   }
 
   /** Transfers with a request under way. */
