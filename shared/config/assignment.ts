@@ -27,6 +27,12 @@ export function readAssignment(assignment: Assignment, where: Where): Assignment
     const mend = `it belongs ${placesOfOption(option)}`;
     return { kind: 'faults', faults: [{ place: assignment.place, message, mend }] };
   }
+  const long = tooLong(assignment.value);
+  if (long !== undefined) {
+    const message = `${option.name}: a value of ${long.text.length} characters`;
+    const mend = `write at most ${MAX_VALUE_CHARS}`;
+    return { kind: 'faults', faults: [{ place: long.place, message, mend }] };
+  }
   const reading = option.type.read(assignment.value);
   if (!reading.ok) {
     const wrong = [reading, ...(reading.others ?? [])];
@@ -59,6 +65,14 @@ export function takesOf(option: Option<unknown>): string {
   return option.unit === undefined
     ? takes
     : takes.replace(/whole number (?=from)/, `whole number of ${option.unit} `);
+}
+
+/** Nothing that is named here is longer, and no type has to look for its end. */
+const MAX_VALUE_CHARS = 10_000;
+
+function tooLong(value: Value): Scalar | undefined {
+  const items = value.kind === 'list' ? value.items : [value];
+  return items.find(({ text }) => text.length > MAX_VALUE_CHARS);
 }
 
 function valueFault(

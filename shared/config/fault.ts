@@ -23,6 +23,9 @@ export interface Fault {
   readonly mend?: string;
 }
 
+/** Of one file: whoever kept more of them would have no memory left for a hostile one. */
+export const MAX_FAULTS_KEPT = 1_000;
+
 /** What is shown of a line at most, in UTF-16 units. */
 const MAX_EXCERPT_CHARS = 110;
 /** What is shown before the stretch in question, of a line that is cut. */

@@ -4,7 +4,7 @@
 // Faults: a quotation or comment that is not closed, a semicolon, typographic quotation marks, characters that
 // nobody sees, octets that are not UTF-8. A file with a NUL is no text, and is read no further. Never throws.
 
-import type { Fault, Place } from './fault.ts';
+import { type Fault, MAX_FAULTS_KEPT, type Place } from './fault.ts';
 import { starred } from './secrets.ts';
 
 export interface SourceFile {
@@ -52,6 +52,7 @@ export function lex(file: SourceFile): Lexed {
     return { file: file.path, line, column, lengthChars, excerpt };
   };
   const fault = (from: number, to: number, message: string, mend?: string): void => {
+    if (faults.length >= MAX_FAULTS_KEPT) return;
     faults.push({ place: placeOf(from, to), message, ...(mend === undefined ? {} : { mend }) });
   };
   const push = (kind: TokenKind, value: string, from: number, to: number): void => {

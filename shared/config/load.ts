@@ -17,7 +17,7 @@ import {
   openGroup,
   openNamed,
 } from './draft.ts';
-import { type Fault, formatPlace, type Place, shown } from './fault.ts';
+import { type Fault, formatPlace, MAX_FAULTS_KEPT, type Place, shown } from './fault.ts';
 import { createIncludes, type IncludeReader, type Includes } from './include.ts';
 import type { SourceFile } from './lexer.ts';
 import { parseListen } from './listen.ts';
@@ -270,7 +270,7 @@ class Reader {
 
   // Not spread: there may be more of them than a call has arguments.
   #tell(faults: readonly Fault[]): void {
-    for (const fault of faults) this.faults.push(fault);
+    for (const fault of faults.slice(0, MAX_FAULTS_KEPT)) this.faults.push(fault);
   }
 
   #fault(place: Place, message: string, mend?: string): void {
@@ -309,9 +309,9 @@ function inOrder(
     const own = [...distinct.values()].sort(
       (a, b) => a.place.line - b.place.line || a.place.column - b.place.column,
     );
-    const [next, ...others] = own.slice(MAX_FAULTS_PER_FILE);
+    const next = own[MAX_FAULTS_PER_FILE];
     if (next === undefined) return own;
-    const message = `this and ${others.length} more faults of this file are not told`;
+    const message = 'what is wrong from here on is not told: there is too much of it';
     return [...own.slice(0, MAX_FAULTS_PER_FILE), { place: next.place, message }];
   });
 }

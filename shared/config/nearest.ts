@@ -6,6 +6,7 @@ export function nearestName(wrong: string, candidates: readonly string[]): strin
   let best: string | undefined;
   let bestDistance = slack + 1;
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - wrong.length) > slack) continue;
     const distance = editDistance(wrong.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;

@@ -11,8 +11,12 @@ export type ScopeName =
 
 const DOMAIN_NAME = /^[\p{L}\p{M}\p{N}_-]+(?:\.[\p{L}\p{M}\p{N}_-]+)*\.?$/u;
 
+/** Of a regular expression: a name has 255 at most. */
+const MAX_NAME_CHARS = 10_000;
+
 /** `what`: "domain" or "host". */
 export function readScopeName(text: string, what: string): ScopeName {
+  if (text.length > MAX_NAME_CHARS) return { ok: false, message: `${shown(text)} is too long for a ${what}` };
   if (text.startsWith('/')) return readPattern(text);
   if (text.startsWith('*')) {
     const rest = text.replace(/^\*\.?/, '').replaceAll('.', '[.]');

@@ -2,10 +2,14 @@
 // before anything is shown. A name that only looks like that of a secret counts as well, since slips are shown too.
 
 const NAME = String.raw`[\w-]*(?:basic_?a|passw|secret)[\w-]*`;
-/** White space and comments. */
-const GAP = String.raw`(?:\s|#[^\n]*\n|/\*[\s\S]*?\*/)*`;
+/** White space, and comments that somebody reads: looking for the end of a longer one would take too long. */
+const GAP = String.raw`(?:\s|#[^\n]{0,500}\n|/\*[\s\S]{0,500}?\*/)*`;
 const VALUE = String.raw`"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|[\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb][^\n]*|[^\s{}()#;=][^\s{}()#;]*`;
-const SECRET = new RegExp(String.raw`\b(${NAME})(?![\w-])(${GAP}[=:]?${GAP}\(?${GAP})(${VALUE})`, 'gi');
+// No stretch of it can be read in two ways: white space without end takes no more than one look.
+const SECRET = new RegExp(
+  String.raw`(?<![\w-])(${NAME})(?![\w-])(${GAP}(?:[=:]${GAP})?(?:\(${GAP})?)(${VALUE})`,
+  'gi',
+);
 
 /** Of the same length, line by line. */
 export function starred(text: string): string {

@@ -3,7 +3,7 @@
 // After a fault the reader goes on at the next statement, so that one slip does not hide the others. Stanzas are
 // kept on a list of their own while they are open: no depth of nesting exhausts the stack.
 
-import { type Fault, type Place, shown } from './fault.ts';
+import { type Fault, MAX_FAULTS_KEPT, type Place, shown } from './fault.ts';
 import { lex, type SourceFile, type Token } from './lexer.ts';
 import { looksSecret } from './secrets.ts';
 
@@ -84,6 +84,7 @@ class Cursor {
   }
 
   fault(token: Token, message: string, mend?: string): void {
+    if (this.faults.length >= MAX_FAULTS_KEPT) return;
     this.faults.push({ place: token.place, message, ...(mend === undefined ? {} : { mend }) });
   }
 }

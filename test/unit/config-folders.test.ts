@@ -110,7 +110,7 @@ test('a folder, a missing file and an enormous one are no configurations', (t) =
   const folder = folderWith(t, { 'd/': '', 'big.conf': Buffer.alloc(5_000_000, 35) });
   assert.equal(
     faultsIn(folder, 'd', 'gone.conf', 'big.conf'),
-    'd is a folder\ngone.conf is not there\nbig.conf is larger than 4 MiB',
+    'd is a folder\ngone.conf is not there\nbig.conf is larger than 1 MiB',
   );
 });
 
