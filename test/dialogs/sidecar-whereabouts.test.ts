@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatXferRoute } from '../../shared/config/routes.ts';
 import { Whereabouts } from '../../sidecar/push/whereabouts.ts';
-import { receiverFor } from './sidecar-fixture.ts';
+import { configurationOf, delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
 import { fastClock, pusherFor, xferRoute } from './sidecar-push.ts';
 import { hang, startReceiver, status } from './sidecar-receiver.ts';
+import { deliver } from './sidecar-smtp-client.ts';
 
 const MAIL = 'Subject: hello\r\n\r\nHello.\r\n';
 const ROUTE = xferRoute('xfer://r.example.com?port=8080');
@@ -75,6 +76,29 @@ test('rerouted mail in doubt comes back to the receiver that may have it, though
   }
   assert.equal(last.ending, 'duplicate');
   assert.deepEqual([...ledger.held().values()].map(String), [MAIL]);
+  assert.deepEqual(
+    spare.requests.map(({ frames }) => frames.map(({ content }) => String(content))),
+    [['another\r\n']],
+  );
+});
+
+test('a reload does not forget which receiver may have a message', async (t) => {
+  const ledger = createLedger();
+  const receiver = await startReceiver();
+  const spare = await receiverFor(t);
+  const settings = delayedTo(
+    [receiver.port, spare.port],
+    'Handoff_Deadline = 8  Delivery_Response_Timeout = 4000',
+  ).replace('Delayed_Reroute_Domain', 'Reroute_Domain');
+  const { port, sidecar } = await sidecarFor(t, settings, { clock: fastClock(20) });
+  receiver.script('POST', [], ledger.storing(hang));
+  assert.match(await deliver(port, 'a@example.net', MAIL), /^451 4\.4\.2 /);
+  await receiver.close();
+  const changed = settings.replace('Handoff_Deadline = 8', 'Handoff_Deadline = 9');
+  const reload = await sidecar.reload({ ok: true, configuration: configurationOf(changed) });
+  assert.equal(reload.ok, true);
+  assert.match(await deliver(port, 'a@example.net', MAIL), /^451 4\.4\.1 no route to xfer\.test is up/);
+  assert.match(await deliver(port, 'a@example.net', 'another\r\n'), /^250 /);
   assert.deepEqual(
     spare.requests.map(({ frames }) => frames.map(({ content }) => String(content))),
     [['another\r\n']],
