@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startScriptedDns } from './scripted-dns.ts';
-import { startScriptedPeer } from './scripted-peer.ts';
+import { greeted, startScriptedPeer } from './scripted-peer.ts';
 import {
   ANY_ID,
   attempts,
@@ -10,6 +10,7 @@ import {
   MAIL,
   movableClock,
   startHeldPeer,
+  TAKES,
 } from './sidecar-attempt-peer.ts';
 import { delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
 import { connectRaw, deliver, offer } from './sidecar-smtp-client.ts';
@@ -107,4 +108,35 @@ test('destinations are found by DNS, and what DNS does not tell is no attempt', 
     ],
   );
   assert.equal(receiver.requests.length, 2);
+});
+
+test('an attempt takes TLS where it is offered, and the log says which', async (t) => {
+  const receiver = await receiverFor(t);
+  const transaction = TAKES.slice(TAKES.indexOf('C: MAIL'));
+  await using peer = await startScriptedPeer(`
+    ${greeted('STARTTLS')}
+    C: STARTTLS
+    S: 220 go on
+    starttls
+    C: EHLO out.example.com
+    S: 250 mx.example.net
+    ${transaction}`);
+  const { port, records } = await sidecarFor(t, firstTo(receiver.port, peer.port));
+  assert.match(await deliver(port, 'a@example.net', MAIL), DELIVERED);
+  const record = records.find(({ type }) => type === 'Delivery');
+  assert.ok(record?.type === 'Delivery');
+  assert.equal(record.tls_protocol_version, 'TLSv1.3');
+  assert.match(record.tls_cipher ?? '', /^TLS_/);
+});
+
+test('a domain that demands TLS is not tried in clear: its mail goes to the receiver', async (t) => {
+  const receiver = await receiverFor(t);
+  await using peer = await startScriptedPeer(`
+    ${greeted()}
+    C: QUIT
+    S: 221 bye`);
+  const { port, records } = await sidecarFor(t, firstTo(receiver.port, peer.port, 'TLS = required'));
+  assert.match(await deliver(port, 'a@example.net', MAIL), ANY_ID);
+  assert.match(attempts(records)[0] ?? '', /^TransientFailure a@example\.net 4\d\d starttls$/);
+  assert.equal(peer.contents.length, 0);
 });
