@@ -59,12 +59,14 @@ export async function readBody(request: BodyRequest, context: BodyContext): Prom
   if ('code' in sink) return { ok: false, problem: sink };
   let ended = false;
   try {
+    let empty = true;
     const fault = await pour(request, capBytes, async (piece) => {
+      empty &&= piece.length === 0;
       const unfit = sink.push(piece);
       await held.drained();
       return held.failure ?? unfit;
     });
-    const result = fault ?? (await sink.end());
+    const result = fault ?? (empty ? EMPTY : await sink.end());
     if (held.failure !== undefined) return { ok: false, problem: held.failure };
     if ('code' in result) return { ok: false, problem: result };
     ended = true;
@@ -76,6 +78,8 @@ export async function readBody(request: BodyRequest, context: BodyContext): Prom
     if (!ended) held.release();
   }
 }
+
+const EMPTY = problem('empty-body', 'the request carries no message');
 
 function failureOf(failure: ContentFailure): Problem {
   switch (failure.kind) {
@@ -211,17 +215,14 @@ function rfc822Sink(headers: RequestHeaders, context: BodyContext, held: Held): 
   const writer = held.writer();
   let newlines = NO_NEWLINES;
   let last = -1;
-  let sizeBytes = 0;
   return {
     push(piece) {
       newlines = addNewlines(newlines, countNewlines(piece, last === CR));
       last = piece.at(-1) ?? last;
-      sizeBytes += piece.length;
       writer.write(piece);
       return undefined;
     },
     async end() {
-      if (sizeBytes === 0) return problem('empty-body', 'the request carries no message');
       let content = await writer.finish();
       if (newlineKind(newlines) === 'lf') {
         const converted = held.writer();
@@ -266,8 +267,6 @@ function kumoSink(context: BodyContext, held: Held): Sink {
       return undefined;
     },
     async end() {
-      if (writer === undefined && lineBytes === 0)
-        return problem('empty-body', 'the request carries no message');
       if (lineBytes > MAX_HEADER_LINE_BYTES) {
         const detail = `the first line has ${lineBytes} octets, at most ${MAX_HEADER_LINE_BYTES} are read`;
         return problem('header-line-too-long', detail);
