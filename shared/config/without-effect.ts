@@ -63,8 +63,13 @@ function idleOnSending(
   if (own !== undefined) return own;
   if (isForAll(option)) return undefined;
   if (scope.kind === 'listener') return undefined;
-  if (scope.kind === 'binding' || scope.kind === 'binding-domain' || scope.kind === 'host')
-    return 'the sidecar sends all mail the same way, without bindings';
+  if (scope.kind === 'host') return 'the sidecar limits no single mail host';
+  // Its own attempts are deliveries, and leave by the Binding "default".
+  if (scope.kind === 'binding' || scope.kind === 'binding-domain') {
+    return attempts && option.attempt
+      ? undefined
+      : 'the sidecar hands all mail over the same way, without bindings';
+  }
   const over = handsOver(configuration, scope);
   if (option.side === 'receiving' || (option.attempt && option.name !== OPTIONS.Routes.name)) {
     if (!option.attempt) {

@@ -128,11 +128,12 @@ Domain xfer.test {
 }
 Domain gmail.com { Reroute_Domain = xfer.test  HTTP_HOST = a.test  TLS = required }
 Binding b { Retry_Interval = 70  Delivery_Response_Timeout = 2000 }
+Host mx.test { Max_Outbound_Connections = 2 }
 ESMTP_Listener { Max_Inbound_Connections = 5  Listen ":2525" {} }`;
   const side = (name: Side, reason: string): string => `has no effect on the ${name} side: ${reason}`;
   const sidecar = side('sending', 'it is for the receiving side');
   const attempts = side('sending', 'the sidecar delivers only where a listener has Attempt_First');
-  const bindings = side('sending', 'the sidecar sends all mail the same way, without bindings');
+  const bindings = side('sending', 'the sidecar hands all mail over the same way, without bindings');
   assert.deepEqual(idle(load(text), 'sending'), [
     `1 Retry_Interval ${sidecar}`,
     `2 Connect_Timeout ${attempts}`,
@@ -141,6 +142,7 @@ ESMTP_Listener { Max_Inbound_Connections = 5  Listen ":2525" {} }`;
     `11 TLS ${attempts}`,
     `12 Retry_Interval ${bindings}`,
     `12 Delivery_Response_Timeout ${bindings}`,
+    `13 Max_Outbound_Connections ${side('sending', 'the sidecar limits no single mail host')}`,
   ]);
   const stack = side('receiving', 'it is for the sending side');
   const over = side('receiving', 'mail of this domain is handed over, by the sending side');
@@ -154,8 +156,8 @@ ESMTP_Listener { Max_Inbound_Connections = 5  Listen ":2525" {} }`;
     `11 Reroute_Domain ${stack}`,
     `11 HTTP_HOST ${stack}`,
     `12 Delivery_Response_Timeout ${stack}`,
-    `13 Max_Inbound_Connections ${stack}`,
+    `14 Max_Inbound_Connections ${stack}`,
   ]);
-  const attempting = `Attempt_First = yes\n${text}`;
-  assert.ok(!idle(load(attempting), 'sending').some((line) => line.includes('Attempt_First')));
+  const attempting = `Attempt_First = yes Binding default { TLS = required }\n${text}`;
+  assert.ok(!idle(load(attempting), 'sending').some((line) => /Attempt_First|TLS/.test(line)));
 });
