@@ -21,6 +21,8 @@ export interface SenderOptions {
   readonly name: string;
   readonly port: number;
   readonly main?: Readonly<Record<string, string>>;
+  /** Lines of main.cf behind the documented ones. */
+  readonly moreMain?: string;
 }
 
 export async function startDocumentedPostfix(lifetime: Lifetime, options: SenderOptions): Promise<Postfix> {
@@ -40,7 +42,7 @@ export async function startDocumentedPostfix(lifetime: Lifetime, options: Sender
       header_size_limit: '10000000',
       ...options.main,
     },
-    append: { 'main.cf': told(main), 'master.cf': told(master) },
+    append: { 'main.cf': `${told(main)}${options.moreMain ?? ''}`, 'master.cf': told(master) },
   });
 }
 

@@ -1,12 +1,12 @@
-// The whole way, with real programs at both ends: a Postfix that is set up as docs/sidecar.md says hands mail over,
+// The whole way, with real programs at both ends: a Postfix that is set up as docs/senders/postfix.md says hands mail over,
 // Postfix and Exim receive it later. All of them ask the same name server.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
 import { connectRaw } from '../dialogs/sidecar-smtp-client.ts';
 import { fieldNames, fieldsBefore, TRACE } from './arrival.ts';
+import { documentedSettings } from './documented.ts';
 import { startExim } from './exim.ts';
 import { startNsd } from './name-servers.ts';
 import { createGreylist, startPolicyService } from './policy-service.ts';
@@ -50,7 +50,7 @@ test('mail that a Postfix hands over', async (context) => {
       name: 'mx1.sender.test',
       address: '127.0.0.1',
       port: 10_025,
-      append: documentedSettings([toDelayed.port, domains.port]),
+      append: settingsFor(toDelayed.port, domains.port),
     }),
     startPostfix(servers, {
       name: 'mx.postfix.test',
@@ -240,19 +240,12 @@ function withSortedParameters(command: string): string {
   );
 }
 
-/** What docs/sidecar.md tells to add to each file of Postfix, block after block; each block gets its sidecar's port. */
-function documentedSettings(ports: readonly number[]): Record<'main.cf' | 'master.cf', string> {
-  const document = readFileSync(new URL('../../docs/sidecar.md', import.meta.url), 'utf8');
-  const blocks = [...document.matchAll(/^```\n(# \/etc\/postfix\/.*?)^```$/gms)].map(
-    ([, block = '']) => block,
-  );
-  assert.equal(blocks.length, ports.length);
-  const settings = { 'main.cf': '', 'master.cf': '' };
-  for (const [index, block] of blocks.entries()) {
-    for (const part of block.replaceAll(':2525', `:${ports[index]}`).split('# /etc/postfix/')) {
-      const [file, ...lines] = part.split('\n');
-      if (file === 'main.cf' || file === 'master.cf') settings[file] += `${lines.join('\n')}\n`;
-    }
-  }
-  return settings;
+/** What docs/senders/postfix.md tells to add to each file of Postfix; each mode gets its sidecar's port. */
+function settingsFor(delayedPort: number, domainsPort: number): Record<'main.cf' | 'master.cf', string> {
+  const [main, master] = ['/etc/postfix/main.cf', '/etc/postfix/master.cf'] as const;
+  const told = documentedSettings('senders/postfix.md', [main, master]);
+  const withPorts = told(main)
+    .replaceAll(/^(smtp_fallback_relay|smtp_tls_policy_maps)(.*):2525/gm, `$1$2:${delayedPort}`)
+    .replaceAll(':2525', `:${domainsPort}`);
+  return { 'main.cf': withPorts, 'master.cf': told(master) };
 }

@@ -132,7 +132,7 @@ class Dialogue {
     const verb = line.slice(0, 4).toUpperCase();
     this.#socket.write(`${this.#answer(verb, line)}\r\n`);
     if (verb === 'QUIT') this.#socket.end();
-    if (verb === 'STAR') this.#startTls();
+    if (verb === 'STAR' && this.#options.tls !== false) this.#startTls();
     return text.subarray(end + 2);
   }
 
@@ -162,6 +162,8 @@ class Dialogue {
         if (this.#recipients.length === 0) return '554 5.5.1 no valid recipients';
         this.#content = [Buffer.from('\r\n')];
         return '354 go on';
+      case 'STAR':
+        return this.#options.tls === false ? '502 5.5.1 not offered' : '220 2.0.0 go on';
       case 'QUIT':
         return '221 2.0.0 Bye';
       case 'RSET':
