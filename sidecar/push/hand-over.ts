@@ -56,6 +56,9 @@ export async function handOver(
 /** Drops of a shared request in a row after which its messages go apart: one of them may be what the receiver dies of. */
 const DROPS_BEFORE_SPLIT = 3;
 
+/** With less time a first try would hardly end in a verdict. */
+const MIN_FIRST_TRY_MS = 500;
+
 interface Beginning {
   readonly open: readonly Open[];
   readonly home: XferRoute | undefined;
@@ -192,10 +195,12 @@ class Transfer {
     return Math.min(...this.#open.map(({ message }) => message.deadlineAtMs));
   }
 
-  // A try that began later would find a receiver that commits nothing any more.
+  // A repeat that began later would find a receiver that commits nothing any more. The first try may have less time,
+  // since a client with little patience gives no more.
   #lastStartMs(message: HeldMessage): number {
     const { responseTimeoutMs, handoffDeadlineMs } = this.#target;
-    return message.deadlineAtMs - Math.min(responseTimeoutMs, handoffDeadlineMs / 2, MIN_PATIENCE_MS);
+    const leastMs = this.#tries === 0 ? MIN_FIRST_TRY_MS : MIN_PATIENCE_MS;
+    return message.deadlineAtMs - Math.min(responseTimeoutMs, handoffDeadlineMs / 2, leastMs);
   }
 
   async #endThoseOutOfTime(nextTryMs: number): Promise<void> {

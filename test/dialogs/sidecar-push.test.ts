@@ -138,6 +138,17 @@ test('past its limits the outbox says so, settles what comes all the same, and f
   await outbox.idle();
 });
 
+test('a client with little patience has one try', async (t) => {
+  const receiver = await receiverFor(t);
+  const { push } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`]);
+  receiver.script('POST', [accept, status(500)]);
+  assert.equal((await push('1\r\n', { withinMs: 1_500 })).ending, 'accepted');
+  const failed = await push('2\r\n', { withinMs: 1_500 });
+  assert.deepEqual([failed.ending, failed.withdrawal, failed.tries], ['in-doubt', 'withdrawn', 1]);
+  assert.equal((await push('3\r\n', { withinMs: 400 })).reason, 'no try was made in time');
+  assert.equal(receiver.requests[0]?.headers['x-xfer-patience-ms'], undefined);
+});
+
 test('while all transfers are stuck, what waits ends when its time is over', async (t) => {
   const receiver = await receiverFor(t);
   receiver.script('POST', [], hang);

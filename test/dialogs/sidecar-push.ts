@@ -31,6 +31,8 @@ export interface Pusher {
 export interface PushOptions {
   readonly mode?: Mode;
   readonly gone?: AbortSignal;
+  /** Instead of the target's Handoff_Deadline. */
+  readonly withinMs?: number;
 }
 
 export interface PusherOptions extends Omit<ReceiverClientOptions, 'trace'> {
@@ -89,7 +91,7 @@ export function pusherFor(
     notices,
     samples,
     exchanges,
-    push(given, { mode = 'delayed', gone = new AbortController().signal } = {}) {
+    push(given, { mode = 'delayed', gone = new AbortController().signal, withinMs } = {}) {
       const content = typeof given === 'string' || Buffer.isBuffer(given) ? contentOf(given) : given;
       const header = {
         id: content.sha256.toString('base64url'),
@@ -106,7 +108,7 @@ export function pusherFor(
         upload: content.sizeBytes > MAX_INLINE_BYTES,
         meta: {},
       };
-      const deadlineAtMs = clock.nowMs() + target.handoffDeadlineMs;
+      const deadlineAtMs = clock.nowMs() + (withinMs ?? target.handoffDeadlineMs);
       return new Promise((settle) => {
         outbox.add({ mode, header, content, deadlineAtMs, gone, settle });
       });
