@@ -8,7 +8,8 @@ import { ownReply, type Reply, replyClass } from '../../shared/smtp/reply.ts';
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { Verdict, XferHeader, XferMessage } from '../../shared/xfer/message.ts';
 import type { Content } from '../intake/content.ts';
-import { replyFor } from '../intake/replies.ts';
+import { mayLeaveInClear } from '../intake/hand-in.ts';
+import { replyFor, requireTlsReply } from '../intake/replies.ts';
 import type { HandOverResult } from '../push/held-message.ts';
 import type { Mode, Target } from '../routing/targets.ts';
 import type { Part, Ways } from './ways.ts';
@@ -75,6 +76,10 @@ async function handOverMessage(
   }
   const split = partsOf(ways, header, content, terms);
   if ('code' in split) return refused(id, split);
+  const inClear = header.envelope.requireTls
+    ? split.find(({ target }) => mayLeaveInClear(target))
+    : undefined;
+  if (inClear !== undefined) return refused(id, requireTlsReply(inClear.mode, inClear.target.domain));
   // Nothing leaves while a part of it could not.
   const down = split.find(({ target }) => !ways.isUp(target));
   if (down !== undefined) {

@@ -10,7 +10,7 @@ import type { Outbox } from '../push/outbox.ts';
 import type { ReceiverClient } from '../push/receiver-client.ts';
 import type { RouteHealth } from '../push/route-health.ts';
 import { withdraw } from '../push/withdraw.ts';
-import type { Choice, Target, Targets } from '../routing/targets.ts';
+import { type Choice, chainOf, type Target, type Targets } from '../routing/targets.ts';
 import { xferOut } from '../xfer-out.ts';
 import { type RecallOutcome, recallEverywhere } from './recall.ts';
 
@@ -82,9 +82,4 @@ export function createWays(options: WaysOptions): Ways {
       );
     },
   };
-}
-
-/** A target and those that stand in for it. */
-function chainOf(target: Target): readonly Target[] {
-  return target.next === undefined ? [target] : [target, ...chainOf(target.next)];
 }

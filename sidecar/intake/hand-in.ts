@@ -2,6 +2,7 @@
 // here, by SMTP or LMTP, comes through it; the log gets its record.
 
 import { isLoopback } from '../../shared/config/networks.ts';
+import type { XferRoute } from '../../shared/config/routes.ts';
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { isHostName } from '../../shared/message/trace.ts';
 import type { HostReply, Reply } from '../../shared/smtp/reply.ts';
@@ -11,7 +12,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { HandOverResult } from '../push/held-message.ts';
 import type { Outbox } from '../push/outbox.ts';
-import type { Mode, Target } from '../routing/targets.ts';
+import { chainOf, type Mode, type Target } from '../routing/targets.ts';
 import { xferOut } from '../xfer-out.ts';
 import { replyFor, requireTlsReply } from './replies.ts';
 import type { Client, Submission } from './submission.ts';
@@ -85,8 +86,8 @@ export function refuse(
 
 /** Whether a route of the target, or of those that stand in for it, is read by others on its way. */
 export function mayLeaveInClear(target: Target): boolean {
-  const open = target.routes.some(({ tls, host }) => !tls && host !== 'localhost' && !isLoopback(host));
-  return open || (target.next !== undefined && mayLeaveInClear(target.next));
+  const inClear = ({ tls, host }: XferRoute) => !tls && host !== 'localhost' && !isLoopback(host);
+  return chainOf(target).some(({ routes }) => routes.some(inClear));
 }
 
 function record(

@@ -6,7 +6,7 @@
 
 import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
 import type { Log } from '../log.ts';
-import type { Target } from '../routing/targets.ts';
+import { chainOf, type Target } from '../routing/targets.ts';
 import { Whereabouts } from './whereabouts.ts';
 
 export const BREAKER_TRIES = 5;
@@ -179,15 +179,6 @@ export class RouteHealth {
 interface Choice {
   readonly target: Target;
   readonly route: XferRoute;
-}
-
-/** The target and those that stand in for it. */
-function chainOf(target: Target): readonly Target[] {
-  const chain: Target[] = [];
-  for (let each: Target | undefined = target; each !== undefined && !chain.includes(each); each = each.next) {
-    chain.push(each);
-  }
-  return chain;
 }
 
 function gateOf(gates: Map<string, Gate>, key: string): Gate {

@@ -141,3 +141,12 @@ function faultsOfMethods(configuration: Configuration, reader: TargetReader): re
 export function pathBelow(target: Target, name: string): string {
   return `${target.uri === '/' ? '' : target.uri}/${name}`;
 }
+
+/** A target and those that stand in for it, in order. */
+export function chainOf(target: Target): readonly Target[] {
+  const chain: Target[] = [];
+  for (let each: Target | undefined = target; each !== undefined && !chain.includes(each); each = each.next) {
+    chain.push(each);
+  }
+  return chain;
+}

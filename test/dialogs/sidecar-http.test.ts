@@ -143,6 +143,15 @@ test('a refusal of all messages is a 422 with the reply of each', async (t) => {
   assert.equal(receiver.requests.length, 0);
 });
 
+test('a message that requires TLS goes to no route that others can read', async (t) => {
+  const text = delayedTo([1]).replace('127.0.0.1?port=1', '192.0.2.1?port=1');
+  const sidecar = await httpSidecarFor(t, text);
+  const answer = await sidecar.transfer(frame('x', { requireTls: true, attempts: 1 }));
+  assert.equal(answer.status, 422);
+  const reply = { code: 451, enhanced: '4.7.30', text: 'REQUIRETLS: a route to xfer.test has no TLS' };
+  assert.deepEqual(answer.json['messages'], [{ id: 'x', status: 'refused', reply }]);
+});
+
 test('faults of a request hear the same problems as at the receiver, and nothing is handed over', async (t) => {
   const receiver = await receiverFor(t);
   const sidecar = await httpSidecarFor(t, delayedTo([receiver.port]));
@@ -284,7 +293,7 @@ test('while no route is up, mail is refused before it is sent, and health says s
   const sidecar = await httpSidecarFor(t, delayedTo([receiver.port]));
   const up = await sidecar.ask({ method: 'GET', path: '/health' });
   assert.deepEqual([up.status, up.json], [200, { status: 'up' }]);
-  const down = await httpSidecarFor(t, delayedTo([await closedPort()]));
+  const down = await httpSidecarFor(t, delayedTo([await closedPort()], 'Host_Failure_Retry = 3600'));
   const first = await down.transfer(frame('one'));
   assert.deepEqual(
     [first.status, first.json['code'], first.headers['retry-after']],
