@@ -31,7 +31,7 @@ const LESS_URGENT = 10;
 const LETTERS = 6;
 const MOST_PAUSE_MS = 200;
 const RELOAD_AFTER_MS = 8_000;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 5_000;
 
 interface Mta {
   readonly port: number;
