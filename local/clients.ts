@@ -15,8 +15,8 @@ export interface EmulatorClients extends Clients {
   destroy(): void;
 }
 
-export function emulatorClients(endpoints: ServiceEndpoints): EmulatorClients {
-  const clients = createClients(emulatorOverrides(endpoints));
+export function emulatorClients(endpoints: ServiceEndpoints, ledgerTimeoutMs?: number): EmulatorClients {
+  const clients = createClients(emulatorOverrides(endpoints), ledgerTimeoutMs);
   return {
     ...clients,
     destroy() {

@@ -40,7 +40,10 @@ export interface Destinations {
 }
 
 export interface FunctionsOptions {
+  /** Of receive. */
   readonly clients: Clients;
+  /** Of deliver and release, with more patience for the ledger; receive's when absent. */
+  readonly settlingClients?: Clients;
   readonly endpoints: EmulatorEndpoints;
   readonly authentication: Authentication;
   readonly destinations: Destinations;
@@ -74,6 +77,8 @@ export function createFunctions(options: FunctionsOptions): Functions {
   const settings = options.settingsFor();
   const names = { table: endpoints.table, bucket: endpoints.bucket, queueUrl: endpoints.timersQueueUrl };
   const stores = createStores(options.clients, names, { clock: systemClock, tempo });
+  const settlingClients = options.settlingClients ?? options.clients;
+  const settlingStores = createStores(settlingClients, names, { clock: systemClock, tempo });
   const hostName = settings.ehloHostname ?? options.hostName;
   const termsFor = termsByDomain({
     settingsFor: options.settingsFor,
@@ -81,7 +86,6 @@ export function createFunctions(options: FunctionsOptions): Functions {
     speed: options.speed,
   });
   const shared = {
-    ...stores,
     clock: systemClock,
     random: systemRandom,
     limits: QUEUE_LIMITS,
@@ -92,6 +96,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
   return {
     stores,
     receive: createReceiveHandler({
+      ...stores,
       ...shared,
       authentication: options.authentication,
       bareNewlines: settings.bareNewlines,
@@ -99,6 +104,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
       transferLimits: DEFAULT_LIMITS,
     }),
     deliver: createDeliverHandler({
+      ...settlingStores,
       ...shared,
       ...createEgress(
         {
@@ -111,7 +117,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
         },
         {
           ...shared,
-          ...createDestinationStores(options.clients, names, {
+          ...createDestinationStores(settlingClients, names, {
             clock: systemClock,
             onFailure: (error) => log.notice(sharingFailed(error)),
           }),
@@ -120,7 +126,11 @@ export function createFunctions(options: FunctionsOptions): Functions {
       leaseMarginMs: LEASE_MARGIN_SECONDS * 1_000,
       resendReceiveCount: RESEND_RECEIVE_COUNT,
     }),
-    release: createReleaseHandler({ ...shared, lookbackMs: LOOKBACK_BUCKETS * tempo.bucketMs }),
+    release: createReleaseHandler({
+      ...settlingStores,
+      ...shared,
+      lookbackMs: LOOKBACK_BUCKETS * tempo.bucketMs,
+    }),
   };
 }
 

@@ -13,7 +13,7 @@ import {
   RECEIVE_TIMEOUT_SECONDS,
   RELEASE_TIMEOUT_SECONDS,
 } from '../shared/aws/limits.ts';
-import type { Stores } from '../shared/aws/stores.ts';
+import { SETTLE_LEDGER_TIMEOUT_MS, type Stores } from '../shared/aws/stores.ts';
 import { type Configuration, EMPTY_CONFIGURATION } from '../shared/config/configuration.ts';
 import { connectionsByHost, settingsByDomain } from '../shared/config/delivery-settings.ts';
 import { formatListen, type ListenAddress } from '../shared/config/listen.ts';
@@ -99,6 +99,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   if (options.dataDirectory !== undefined) keepSpeed(options.dataDirectory, speed);
   const clients = emulatorClients(emulators);
   started.defer(() => clients.destroy());
+  const settlingClients = emulatorClients(emulators, SETTLE_LEDGER_TIMEOUT_MS);
+  started.defer(() => settlingClients.destroy());
 
   const { sink, dns, destinations } = await startDestinations(options, speed, started);
   const configuration = options.configuration ?? EMPTY_CONFIGURATION;
@@ -109,6 +111,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const concurrentBatches = Math.min(DELIVER_CONCURRENCY, settings.maxOutboundConnections);
   const functions = createFunctions({
     clients,
+    settlingClients,
     endpoints: emulators,
     authentication: options.authentication ?? { kind: 'open', credential: 'local' },
     destinations,

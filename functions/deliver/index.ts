@@ -3,7 +3,12 @@
 import { required } from '../../shared/aws/environment.ts';
 import { LEASE_MARGIN_SECONDS, RESEND_RECEIVE_COUNT } from '../../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
-import { createClients, createDestinationStores, createStores } from '../../shared/aws/stores.ts';
+import {
+  createClients,
+  createDestinationStores,
+  createStores,
+  SETTLE_LEDGER_TIMEOUT_MS,
+} from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
 import { connectionsByHost, settingsByDomain } from '../../shared/config/delivery-settings.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
@@ -31,7 +36,7 @@ const settingsFor = settingsByDomain(configuration);
 const settings = settingsFor();
 const tempo = DEFAULT_TEMPO;
 const ehloName = settings.ehloHostname ?? environment('EHLO_HOSTNAME');
-const clients = createClients();
+const clients = createClients({}, SETTLE_LEDGER_TIMEOUT_MS);
 const log = createJsonLog((line) => process.stdout.write(line), Date.now, {
   classify: replyClassifier(settings, named),
 });

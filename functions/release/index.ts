@@ -3,7 +3,7 @@
 import { required } from '../../shared/aws/environment.ts';
 import { SPOOL_LIFETIME_DAYS } from '../../shared/aws/limits.ts';
 import { QUEUE_LIMITS } from '../../shared/aws/queue-limits.ts';
-import { createClients, createStores } from '../../shared/aws/stores.ts';
+import { createClients, createStores, SETTLE_LEDGER_TIMEOUT_MS } from '../../shared/aws/stores.ts';
 import { systemClock, systemRandom } from '../../shared/aws/system.ts';
 import { DEFAULT_TEMPO } from '../../shared/queue/tempo.ts';
 import { createJsonLog } from '../../shared/records/json-lines.ts';
@@ -21,7 +21,10 @@ const names = {
 };
 
 export const handler = createReleaseHandler({
-  ...createStores(createClients(), names, { clock: systemClock, tempo: DEFAULT_TEMPO }),
+  ...createStores(createClients({}, SETTLE_LEDGER_TIMEOUT_MS), names, {
+    clock: systemClock,
+    tempo: DEFAULT_TEMPO,
+  }),
   clock: systemClock,
   limits: QUEUE_LIMITS,
   log: createJsonLog((line) => process.stdout.write(line), Date.now),

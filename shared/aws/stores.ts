@@ -35,8 +35,13 @@ export interface Stores {
   readonly timers: Timers;
 }
 
-/** A ledger call never takes longer: receive counts on it when its client's patience ends. */
-const LEDGER_TIMEOUT_MS = 1_000;
+/** A ledger call of receive never takes longer: it counts on that when its client's patience ends. */
+const RECEIVE_LEDGER_TIMEOUT_MS = 1_000;
+/**
+ * Nobody waits for a settle, and one that is given up leaves its delivery to the end of its lease, a quarter of an
+ * hour away; it is well below the time that deliver keeps for settling.
+ */
+export const SETTLE_LEDGER_TIMEOUT_MS = 4_000;
 const CONNECT_TIMEOUT_MS = 1_000;
 const SOCKETS = 100;
 /** From the request to the first octet of the answer, for S3 and SQS: past it the call failed, and is repeated. */
@@ -56,7 +61,10 @@ export interface ClientOverrides {
  * SDK: a lost answer would come back as a failed condition, and the queue repeats what it must itself.
  * Middleware can be added until a client's first call: from then on its stack is made up.
  */
-export function createClients(overrides: ClientOverrides = {}): Clients {
+export function createClients(
+  overrides: ClientOverrides = {},
+  ledgerTimeoutMs = RECEIVE_LEDGER_TIMEOUT_MS,
+): Clients {
   const agent = { keepAlive: true, maxSockets: SOCKETS };
   // Most of a handler's CPU time is the SDK's: put together once, its middleware costs a fifth less.
   const common = { cacheMiddleware: true };
@@ -74,7 +82,7 @@ export function createClients(overrides: ClientOverrides = {}): Clients {
       maxAttempts: 1,
       requestHandler: {
         connectionTimeout: CONNECT_TIMEOUT_MS,
-        requestTimeout: LEDGER_TIMEOUT_MS,
+        requestTimeout: ledgerTimeoutMs,
         throwOnRequestTimeout: true,
         httpAgent: agent,
         httpsAgent: agent,
