@@ -69,26 +69,39 @@ export function openNamed(
   scopes: DraftNamed[],
   named: { readonly name: string; readonly pattern?: RegExp },
 ): DraftNamed {
-  const before = scopes.find((scope) => scope.name === named.name);
-  if (before !== undefined) return before;
   const { name, pattern } = named;
-  const scope = { name, settings: new Map(), ...(pattern !== undefined && { pattern }) };
-  scopes.push(scope);
-  return scope;
+  return opened(scopes, name, () => ({
+    name,
+    settings: new Map(),
+    ...(pattern !== undefined && { pattern }),
+  }));
 }
 
 export function openGroup(groups: DraftGroup[], name: string): DraftGroup {
-  const before = groups.find((group) => group.name === name);
-  if (before !== undefined) return before;
-  const group = { name, settings: new Map(), domains: [], hosts: [] };
-  groups.push(group);
-  return group;
+  return opened(groups, name, () => ({ name, settings: new Map(), domains: [], hosts: [] }));
 }
 
-export function openBinding(bindings: DraftBinding[], name: string, opened: Place): DraftBinding {
-  const before = bindings.find((binding) => binding.name === name);
+export function openBinding(bindings: DraftBinding[], name: string, place: Place): DraftBinding {
+  return opened(bindings, name, () => ({
+    name,
+    opened: place,
+    group: undefined,
+    settings: new Map(),
+    domains: [],
+    hosts: [],
+  }));
+}
+
+/** Where each name stands in a list of stanzas: lists are long, and each stanza looks for an earlier one. */
+const INDEXES = new WeakMap<readonly unknown[], Map<string, number>>();
+
+/** The one of that name, or a new one. */
+function opened<S extends { readonly name: string }>(scopes: S[], name: string, make: () => S): S {
+  const index = INDEXES.get(scopes) ?? new Map<string, number>();
+  INDEXES.set(scopes, index);
+  const before = scopes[index.get(name) ?? -1];
   if (before !== undefined) return before;
-  const binding = { name, opened, group: undefined, settings: new Map(), domains: [], hosts: [] };
-  bindings.push(binding);
-  return binding;
+  const scope = make();
+  index.set(name, scopes.push(scope) - 1);
+  return scope;
 }

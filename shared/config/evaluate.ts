@@ -125,6 +125,11 @@ export function scopesOfListen(
   ];
 }
 
+/** Whether a Domain at the top has this very name, as `comparableDomain` writes it. */
+export function hasDomain({ domains }: Configuration, name: string): boolean {
+  return namesOf(domains).byName.has(name);
+}
+
 function bindingsAt(configuration: Configuration, name: string | undefined) {
   const binding = configuration.bindings.find((scope) => scope.name === name);
   const group = configuration.groups.find(
@@ -143,12 +148,34 @@ function matching(
   name: string,
   suffix: string,
 ): readonly ScopeAt[] {
-  const exact = scopes.filter((scope) => scope.pattern === undefined && scope.name === name);
-  const fitting = scopes.filter((scope) => scope.pattern?.test(name));
-  return [...exact, ...fitting].map((scope) => ({
+  const { byName, patterns } = namesOf(scopes);
+  const exact = byName.get(name);
+  const fitting = patterns.filter((scope) => scope.pattern?.test(name));
+  return [...(exact === undefined ? [] : [exact]), ...fitting].map((scope) => ({
     told: `${toldOf(kind, scope)}${suffix}`,
     settings: scope.settings,
   }));
+}
+
+/** Exact names apart from regular expressions: there may be tens of thousands, and every recipient asks. */
+interface Names {
+  readonly byName: ReadonlyMap<string, NamedScope>;
+  readonly patterns: readonly NamedScope[];
+}
+
+/** Of lists that do not change any more. */
+const NAMES = new WeakMap<readonly NamedScope[], Names>();
+
+function namesOf(scopes: readonly NamedScope[]): Names {
+  const before = NAMES.get(scopes);
+  if (before !== undefined) return before;
+  const exact = scopes.filter(({ pattern }) => pattern === undefined);
+  const names = {
+    byName: new Map(exact.map((scope) => [scope.name, scope])),
+    patterns: scopes.filter(({ pattern }) => pattern !== undefined),
+  };
+  NAMES.set(scopes, names);
+  return names;
 }
 
 function readSetting<T>(option: Option<T>, setting: Setting | undefined): T | undefined {

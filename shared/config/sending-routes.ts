@@ -52,9 +52,8 @@ export function routeWarnings(target: HandOver): readonly Fault[] {
   const { get, setting, method } = target;
   const place = (setting(OPTIONS.Routes) ?? method).place;
   const routes = get(OPTIONS.Routes).filter((route) => route.scheme === 'xfer');
-  const twice = routes.filter((route, at) =>
-    routes.slice(0, at).some((other) => formatXferRoute(other) === formatXferRoute(route)),
-  );
+  const first = new Map(routes.toReversed().map((route) => [formatXferRoute(route), route]));
+  const twice = routes.filter((route) => first.get(formatXferRoute(route)) !== route);
   return [
     ...twice.map((route) => ({ place, message: `${formatXferRoute(route)} stands twice among the routes` })),
     ...routes.flatMap((route) => [...hostWarnings(target, route), ...secrecyWarnings(target, route)]),

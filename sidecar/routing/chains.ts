@@ -57,6 +57,26 @@ export function rerouteChain(configuration: Configuration, domain: string): Chai
   }
 }
 
+/** Ends of chains, by any domain on them; undefined for one that goes round. Each link is followed once. */
+export function rerouteEnds(configuration: Configuration): (domain: string) => string | undefined {
+  const ends = new Map<string, string | undefined>();
+  return (domain) => {
+    const passed: string[] = [];
+    let at = domain;
+    while (!ends.has(at)) {
+      // What stands here already without an end is on this very way: it goes round.
+      ends.set(at, undefined);
+      passed.push(at);
+      const link = linkOf(configuration, 'Reroute_Domain', at);
+      if (link === undefined) ends.set(at, at);
+      else at = link.to;
+    }
+    const end = ends.get(at);
+    for (const name of passed) ends.set(name, end);
+    return end;
+  };
+}
+
 /** From a domain over its Delayed_Reroute_Domain to the end of that one's Reroute_Domains. */
 export function delayedChain(configuration: Configuration, domain: string): Chain {
   return chainFrom(configuration, linkOf(configuration, 'Delayed_Reroute_Domain', domain));
@@ -96,12 +116,19 @@ export function circles(configuration: Configuration): readonly Fault[] {
     const fault = circleFault(circle);
     if (fault !== undefined && !faults.has(key)) faults.set(key, fault);
   };
-  // Whatever stands in a circle is named by another link of it.
+  // Whatever stands in a circle is named by another link of it. Each domain is looked at once.
   const names = new Set(namedDomains(configuration).map(({ name }) => name));
+  const ends = rerouteEnds(configuration);
+  const rerouted = new Set<string>();
+  const delayed = new Set<string>();
   for (const name of names) {
-    const chain = rerouteChain(configuration, name);
-    if (chain.end === undefined) tell(chain.links);
-    else tellOfDelayed(configuration, chain.end, tell);
+    const end = ends(name);
+    if (end !== undefined) tellOfDelayed(configuration, end, { ends, looked: delayed, tell });
+    else if (!rerouted.has(name)) {
+      const { links } = rerouteChain(configuration, name);
+      for (const { from } of links) rerouted.add(from);
+      tell(links);
+    }
   }
   return [...faults.values()];
 }
@@ -110,17 +137,24 @@ export function circles(configuration: Configuration): readonly Fault[] {
 function tellOfDelayed(
   configuration: Configuration,
   from: string,
-  tell: (links: readonly Link[]) => void,
+  walk: {
+    readonly ends: (domain: string) => string | undefined;
+    /** Domains that were come by before. */
+    readonly looked: Set<string>;
+    readonly tell: (links: readonly Link[]) => void;
+  },
 ): void {
-  const links: Link[] = [];
-  const seen = new Set<string>();
-  for (let at: string | undefined = from; at !== undefined && !seen.has(at); ) {
-    seen.add(at);
-    const chain: Chain = delayedChain(configuration, at);
-    links.push(...chain.links);
-    if (chain.links.length > 0 && chain.end === undefined) return;
-    at = chain.end;
-    if (at !== undefined && seen.has(at)) tell(links);
+  const targets: string[] = [];
+  const own = new Set<string>();
+  for (let at: string | undefined = from; at !== undefined && !walk.looked.has(at); ) {
+    walk.looked.add(at);
+    own.add(at);
+    targets.push(at);
+    const first = linkOf(configuration, 'Delayed_Reroute_Domain', at);
+    at = first === undefined ? undefined : walk.ends(first.to);
+    if (at !== undefined && own.has(at)) {
+      walk.tell(targets.flatMap((target) => delayedChain(configuration, target).links));
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 // target, however many domains it serves.
 
 import type { Configuration, Setting, Settings } from '../../shared/config/configuration.ts';
-import { evaluate, findSetting } from '../../shared/config/evaluate.ts';
+import { evaluate, findSetting, hasDomain } from '../../shared/config/evaluate.ts';
 import { OPTIONS } from '../../shared/config/options.ts';
 import { chainFrom, linkOf } from './chains.ts';
 import type { Target } from './targets.ts';
@@ -37,7 +37,14 @@ export function createTargetReader(
     return target;
   }
 
+  // The last of a chain is read first: it may be longer than the stack is deep.
   function named(domain: string): Target | string {
+    const chain: string[] = [];
+    for (let at: string | undefined = domain; withNext && at !== undefined && !known.has(at); ) {
+      chain.push(at);
+      at = chainFrom(configuration, linkOf(configuration, 'Delayed_Reroute_Domain', at)).end;
+    }
+    for (const at of chain.toReversed()) remembered(at, () => readTarget(configuration, at, at));
     return remembered(domain, () => readTarget(configuration, domain, domain));
   }
 
@@ -65,7 +72,7 @@ export function createTargetReader(
     },
     own(domain) {
       if (evaluate(configuration, OPTIONS.Delivery_Method, { domain }) !== 'delay_xfer') return undefined;
-      const isExact = configuration.domains.some(({ name }) => name === domain);
+      const isExact = hasDomain(configuration, domain);
       const setting = findSetting(configuration, OPTIONS.Delivery_Method, { domain });
       return isExact || setting === undefined ? named(domain) : byMethod.get(setting);
     },

@@ -11,7 +11,15 @@ import { OPTIONS } from '../../shared/config/options.ts';
 import type { XferRoute } from '../../shared/config/routes.ts';
 import { domainOf } from '../../shared/message/address.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
-import { circles, delayedChain, isDisabled, namedDomains, rerouteChain } from './chains.ts';
+import {
+  circles,
+  delayedChain,
+  isDisabled,
+  linkOf,
+  namedDomains,
+  rerouteChain,
+  rerouteEnds,
+} from './chains.ts';
 import { ALL_DOMAINS, createTargetReader, type TargetReader } from './target-reader.ts';
 
 /** A receiver, or several that stand in for each other: one synthetic domain of the configuration. */
@@ -102,8 +110,9 @@ function chosen(mode: Mode, target: Target | string): Choice {
 
 /** The ends that reroutes name. */
 function faultsOfNamed(configuration: Configuration, reader: TargetReader): readonly Fault[] {
+  const ends = rerouteEnds(configuration);
   return namedDomains(configuration).flatMap(({ name, place }) => {
-    const { end } = rerouteChain(configuration, name);
+    const end = ends(name);
     const target = end === undefined ? undefined : reader.named(end);
     return typeof target === 'string' ? [{ place, message: target }] : [];
   });
@@ -126,7 +135,7 @@ function faultsOfMethods(configuration: Configuration, reader: TargetReader): re
       setting: settings.get(option.name),
     })),
     ...exact
-      .filter(({ name }) => rerouteChain(configuration, name).links.length === 0)
+      .filter(({ name }) => linkOf(configuration, 'Reroute_Domain', name) === undefined)
       .map(({ name: domain }) => ({
         target: reader.own(domain),
         setting: findSetting(configuration, option, { domain }),
