@@ -59,6 +59,8 @@ export interface Attempter {
 export interface AttempterOptions {
   readonly destinations: Destinations;
   readonly pool: SessionPool;
+  /** Server_Max_Outbound_Connections. */
+  readonly maxSessions: number;
   /** Said in EHLO where the configuration names nothing nearer, and in traces. */
   readonly hostName: string;
   readonly clock: Clock;
@@ -90,6 +92,7 @@ export function createAttempter(options: AttempterOptions): Attempter {
       case 'hops': {
         const terms = sessionTerms(settings, hostName);
         const limits = {
+          sessionsInAll: options.maxSessions,
           sessions: settings.maxOutboundConnections,
           deliveriesPerSession: terms.deliveriesPerSession,
           recipientsPerSession: terms.recipientsPerSession,

@@ -6,9 +6,11 @@ import type { SiteFailure } from '../../shared/queue/open-site.ts';
 import type { SmtpSession } from '../../shared/smtp/client.ts';
 import type { Clock } from '../clock.ts';
 
-export interface SessionPool {
+export type PooledSession = Pick<SmtpSession, 'usable' | 'quit'>;
+
+export interface SessionPool<S extends PooledSession = SmtpSession> {
   /** A session that waits, or leave to open one; undefined while as many are open as may be. */
-  take(site: string, limits: SiteLimits): Lease | undefined;
+  take(site: string, limits: SiteLimits): Lease<S> | undefined;
   /** Why nobody is asked there for now. */
   failureOf(site: string): SiteFailure | undefined;
   failed(site: string, failure: SiteFailure): void;
@@ -17,6 +19,8 @@ export interface SessionPool {
 }
 
 export interface SiteLimits {
+  /** Of all sites together. */
+  readonly sessionsInAll: number;
   readonly sessions: number;
   /** Infinity: as many as there are. */
   readonly deliveriesPerSession: number;
@@ -27,15 +31,15 @@ export interface SiteLimits {
 }
 
 /** The right to one of a site's sessions; given back exactly once. */
-export interface Lease {
+export interface Lease<S extends PooledSession = SmtpSession> {
   /** Undefined: open one. */
-  readonly session: SmtpSession | undefined;
+  readonly session: S | undefined;
   /** `session` carried a message for so many, or is undefined when none could be opened. */
-  giveBack(session: SmtpSession | undefined, recipients: number): void;
+  giveBack(session: S | undefined, recipients: number): void;
 }
 
-interface Waiting {
-  readonly session: SmtpSession;
+interface Waiting<S> {
+  readonly session: S;
   readonly deliveries: number;
   readonly recipients: number;
   readonly cancel: () => void;
@@ -45,9 +49,9 @@ interface Waiting {
 const LEFT_ALONE_MS = 60_000;
 const MAX_FAILURES = 10_000;
 
-export function createSessionPool(clock: Clock, maxSessions: number): SessionPool {
+export function createSessionPool<S extends PooledSession>(clock: Clock): SessionPool<S> {
   const open = new Map<string, number>();
-  const waiting = new Map<string, Waiting[]>();
+  const waiting = new Map<string, readonly Waiting<S>[]>();
   const failures = new Map<string, { readonly failure: SiteFailure; readonly untilMs: number }>();
   let openInAll = 0;
   let isClosed = false;
@@ -59,23 +63,24 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
     openInAll += change;
   }
 
-  function end(site: string, { session, cancel }: Waiting): Promise<void> {
-    cancel();
-    const left = (waiting.get(site) ?? []).filter((other) => other.session !== session);
+  /** It waits no longer. A site for which none waits has no entry. */
+  function leave(site: string, one: Waiting<S>): void {
+    one.cancel();
+    const left = (waiting.get(site) ?? []).filter((other) => other !== one);
     if (left.length === 0) waiting.delete(site);
     else waiting.set(site, left);
-    count(site, -1);
-    return session.quit();
   }
 
-  function takeWaiting(site: string, limits: SiteLimits): Waiting | undefined {
+  function end(site: string, one: Waiting<S>): Promise<void> {
+    leave(site, one);
+    count(site, -1);
+    return one.session.quit();
+  }
+
+  function takeWaiting(site: string, limits: SiteLimits): Waiting<S> | undefined {
     for (const one of [...(waiting.get(site) ?? [])].reverse()) {
       if (one.session.usable && hasRoom(one, limits)) {
-        one.cancel();
-        waiting.set(
-          site,
-          (waiting.get(site) ?? []).filter((other) => other !== one),
-        );
+        leave(site, one);
         return one;
       }
       void end(site, one);
@@ -84,18 +89,22 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
   }
 
   /** Room for a new session is worth more than one that waits for another site. */
-  function makeRoom(): void {
-    const [oldest] = waiting;
-    const [site, [first] = []] = oldest ?? [];
-    if (openInAll >= maxSessions && site !== undefined && first !== undefined) void end(site, first);
+  function makeRoom({ sessionsInAll }: SiteLimits): void {
+    for (const [site, some] of waiting) {
+      for (const one of some) {
+        if (openInAll < sessionsInAll) return;
+        void end(site, one);
+      }
+    }
   }
 
   return {
     take(site, limits) {
       const kept = takeWaiting(site, limits);
       if (kept === undefined) {
-        makeRoom();
-        if ((open.get(site) ?? 0) >= limits.sessions || openInAll >= maxSessions) return undefined;
+        if ((open.get(site) ?? 0) >= limits.sessions) return undefined;
+        makeRoom(limits);
+        if (openInAll >= limits.sessionsInAll) return undefined;
         count(site, 1);
       }
       return {
@@ -111,7 +120,7 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
             void session?.quit();
             return;
           }
-          const one: Waiting = {
+          const one: Waiting<S> = {
             session,
             ...carried,
             cancel: clock.after(limits.idleMs, () => void end(site, one)),
@@ -139,6 +148,6 @@ export function createSessionPool(clock: Clock, maxSessions: number): SessionPoo
   };
 }
 
-function hasRoom(carried: Pick<Waiting, 'deliveries' | 'recipients'>, limits: SiteLimits): boolean {
+function hasRoom(carried: Pick<Waiting<unknown>, 'deliveries' | 'recipients'>, limits: SiteLimits): boolean {
   return carried.deliveries < limits.deliveriesPerSession && carried.recipients < limits.recipientsPerSession;
 }

@@ -9,6 +9,7 @@ import { namedFiles } from '../../shared/config/named-files.ts';
 import { OPTIONS } from '../../shared/config/options.ts';
 import { createDestinations, type DestinationSettings } from '../../shared/routing/destinations.ts';
 import { createMemoryPolicies } from '../../shared/routing/memory-policies.ts';
+import type { SmtpSession } from '../../shared/smtp/client.ts';
 import { type Clock, sleep } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { type AttemptFirst, createAttemptFirst } from './attempt-first.ts';
@@ -63,8 +64,9 @@ export function createAttempts(
         }),
     },
   );
-  const pool = createSessionPool(clock, evaluate(configuration, OPTIONS.Server_Max_Outbound_Connections));
-  const attempter = createAttempter({ destinations: reached, pool, hostName, clock });
+  const maxSessions = evaluate(configuration, OPTIONS.Server_Max_Outbound_Connections);
+  const pool = createSessionPool<SmtpSession>(clock);
+  const attempter = createAttempter({ destinations: reached, pool, maxSessions, hostName, clock });
   return { ...createAttemptFirst({ attempter, delivered, clock, log }), close: attempter.close };
 }
 
