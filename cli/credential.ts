@@ -6,6 +6,7 @@ import { hashPassword } from '../shared/access/password.ts';
 import { type Command, EX_OK, UsageError } from './command.ts';
 
 const PASSWORD_BYTES = 24;
+const MAX_PASSWORD_BYTES = 4_096;
 /** RFC 7617 §2 allows no control characters; shorter passwords can be guessed. */
 const OWN_PASSWORD = /^\P{Cc}{12,}$/u;
 
@@ -22,7 +23,7 @@ new password, which is stored nowhere, to standard error.`,
     if (name === undefined || rest.length > 0) throw new UsageError('one NAME is needed');
     const own = given.flag('stdin');
     const password = own
-      ? (await terminal.input()).replace(/\r?\n$/, '')
+      ? passwordIn(await terminal.input(MAX_PASSWORD_BYTES + 1))
       : randomBytes(PASSWORD_BYTES).toString('base64url');
     const document = JSON.stringify({ credentials: { [name]: await hashPassword(password) } });
     const checked = parseCredentials(document);
@@ -35,3 +36,11 @@ new password, which is stored nowhere, to standard error.`,
     return EX_OK;
   },
 };
+
+function passwordIn(octets: Uint8Array): string {
+  if (octets.length > MAX_PASSWORD_BYTES)
+    throw new UsageError(`a password has ${MAX_PASSWORD_BYTES} octets at most`);
+  return Buffer.from(octets)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+}

@@ -2,13 +2,12 @@
 // after is dropped, and the exit status stays what it is.
 
 import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
-  /** Standard input, to its end. */
-  input(): Promise<string>;
+  /** Standard input, to its end or to so many octets of it. */
+  input(mostBytes: number): Promise<Uint8Array>;
 }
 
 interface Stream {
@@ -17,7 +16,7 @@ interface Stream {
 }
 
 export function terminalOn(input: Readable, out: Stream, err: Stream): Terminal {
-  return { out: writerTo(out), err: writerTo(err), input: () => text(input) };
+  return { out: writerTo(out), err: writerTo(err), input: (mostBytes) => firstOctets(input, mostBytes) };
 }
 
 function writerTo(stream: Stream): (text: string) => void {
@@ -29,4 +28,16 @@ function writerTo(stream: Stream): (text: string) => void {
   return (text) => {
     if (open) stream.write(text);
   };
+}
+
+async function firstOctets(input: Readable, most: number): Promise<Uint8Array> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of input) {
+    const octets = Buffer.from(piece);
+    pieces.push(octets);
+    length += octets.length;
+    if (length >= most) break;
+  }
+  return Buffer.concat(pieces).subarray(0, most);
 }

@@ -27,7 +27,8 @@ Domain xfer.test {                          # Kind name { … }
 A comment may stand wherever white space may; within a bare word only \`#\` begins one. Line ends mean nothing, so that statements may share a line. Names of options and stanzas are read in any letter case. A
 value stands in double quotes (\`\\"\` and \`\\\\\` are escapes, any other backslash stays, so that regular expressions read
 well), in single quotes (nothing is an escape), or bare, if it has no white space and none of \`{ } ( ) = , " ' # ;\`. A
-list stands in parentheses, with or without commas; where a list is wanted, one value is a list of one. Files are UTF-8.
+list stands in parentheses, with or without commas; where a list is wanted, one value is a list of one. Files are UTF-8, and 1 MiB long
+at most.
 
 \`include "FILE"\` reads another file there, also within a stanza; \`include "FOLDER"\` reads its files that end in
 \`.conf\`, in the order of their names. A relative path begins where the file is that names it. \`readonly_include\` is the

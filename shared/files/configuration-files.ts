@@ -36,8 +36,19 @@ export interface Faults {
   readonly faults: readonly string[];
 }
 
-/** The path of a file, or a text that has been read already. */
-export type Input = string | SourceFile;
+/** The path of a file, or what has been read of one already: pipes can be read once. */
+export type Input = string | SourceFile | UnreadFile;
+
+export interface UnreadFile {
+  readonly path: string;
+  /** Why not, as it follows its name: "is not there". */
+  readonly refused: string;
+}
+
+export function readInput(path: string): SourceFile | UnreadFile {
+  const read = readText(path);
+  return read.ok ? { path, text: read.text } : { path, refused: read.refused };
+}
 
 /** As either side reads them: what the language itself knows of faults. */
 export function readConfigurationFiles(inputs: readonly Input[]): ReadConfiguration | Faults {
@@ -109,13 +120,9 @@ function readAll(
   const files: SourceFile[] = [];
   const unreadable: string[] = [];
   for (const input of inputs) {
-    if (typeof input !== 'string') {
-      files.push(input);
-      continue;
-    }
-    const read = readText(input);
-    if (read.ok) files.push({ path: input, text: read.text });
-    else unreadable.push(`${visible(input)} ${read.refused}`);
+    const read = typeof input === 'string' ? readInput(input) : input;
+    if ('text' in read) files.push(read);
+    else unreadable.push(`${visible(read.path)} ${read.refused}`);
   }
   const included: SourceFile[] = [];
   const result = check(

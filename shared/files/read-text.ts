@@ -1,11 +1,11 @@
 // Texts on this machine, and folders of them, read for configurations: what cannot be read is a sentence, not an
 // exception.
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A configuration that is larger was not written by a person. */
-const MAX_BYTES = 1024 * 1024;
+/** Of one file. What comes out of pipes and devices is read no further than the first octet past it. */
+export const MAX_TEXT_BYTES = 1024 * 1024;
 
 export type TextReading =
   | { readonly ok: true; readonly text: string }
@@ -14,11 +14,34 @@ export type TextReading =
 
 export function readText(path: string): TextReading {
   try {
-    const { size } = statSync(path);
-    if (size > MAX_BYTES) return { ok: false, refused: `is larger than ${MAX_BYTES / 1024 / 1024} MiB` };
-    return { ok: true, text: readFileSync(path, 'utf8') };
+    return textOf(firstOctets(path));
   } catch (error) {
     return { ok: false, refused: reasonOf(error) };
+  }
+}
+
+/** Of octets that were read up to the first one past the limit. */
+export function textOf(octets: Uint8Array): TextReading {
+  return octets.length > MAX_TEXT_BYTES
+    ? { ok: false, refused: `is larger than ${MAX_TEXT_BYTES / 1024 / 1024} MiB` }
+    : { ok: true, text: Buffer.from(octets).toString('utf8') };
+}
+
+// A size that is asked for tells nothing of pipes and devices.
+function firstOctets(path: string): Uint8Array {
+  const file = openSync(path, 'r');
+  try {
+    const pieces: Uint8Array[] = [];
+    for (let left = MAX_TEXT_BYTES + 1; left > 0; ) {
+      const piece = Buffer.allocUnsafe(Math.min(left, 65_536));
+      const length = readSync(file, piece, 0, piece.length, null);
+      if (length === 0) break;
+      pieces.push(piece.subarray(0, length));
+      left -= length;
+    }
+    return Buffer.concat(pieces);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { delayXfer, folderOf } from './cli-fixture.ts';
@@ -110,4 +110,21 @@ test('a reader that has seen enough ends the output and not the exit status', as
   });
   const status = await new Promise((resolve) => child.on('close', resolve));
   assert.deepEqual([status, err], [1, '']);
+});
+
+test('a pipe is a file too, for both sides, and an endless one is read no further than a file may be long', async (t) => {
+  const directory = folderOf(t, { 'a.conf': SENDING });
+  const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+  const script = `cat a.conf | "${process.execPath}" "${main}" check --side sending --side receiving /dev/stdin`;
+  const out = execFileSync('sh', ['-c', script], { cwd: directory, encoding: 'utf8' });
+  assert.match(out, /^sending side: 0 faults, 0 warnings, 1 note$/m);
+  assert.match(out, /^receiving side: 0 faults, 0 warnings, 3 notes$/m);
+  const zero = await delayXfer(['check', '--side', 'sending', '/dev/zero']);
+  assert.deepEqual(
+    [zero.status, zero.out],
+    [1, '/dev/zero is larger than 1 MiB\nsending side: 1 fault, 0 warnings, 0 notes\n'],
+  );
+  const endless = `yes '# nothing' | "${process.execPath}" "${main}" check --side sending -`;
+  const told = spawnSync('sh', ['-c', endless], { encoding: 'utf8', timeout: 20_000 });
+  assert.match(told.stdout, /^\(standard input\) is larger than 1 MiB$/m);
 });

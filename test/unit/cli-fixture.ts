@@ -30,7 +30,7 @@ export async function delayXfer(args: readonly string[], directory = '', input =
     err(text: string) {
       written.err += text;
     },
-    input: async () => input,
+    input: async () => Buffer.from(input),
   };
   const sought = args.map((arg) => (arg.endsWith('.conf') ? join(directory, arg) : arg));
   const status = await runProgram(sought, terminal);
