@@ -7,6 +7,7 @@ import { FRAMES_CONTENT_TYPE, formatFrameHeader } from '../../shared/xfer/frame-
 import { MIN_PATIENCE_MS } from '../../shared/xfer/patience.ts';
 import { parseVerdicts, type ReceivedAnswer } from '../../shared/xfer/verdict-parser.ts';
 import type { Ending } from '../log.ts';
+import type { Target } from '../routing/targets.ts';
 import type { EncodedBody } from './compression.ts';
 import type { Open } from './ending.ts';
 import type { TransferTools } from './hand-over.ts';
@@ -55,7 +56,7 @@ export interface Try {
 export async function attempt(tools: TransferTools, passage: Passage, one: Try): Promise<Step> {
   const [first] = one.open;
   if (first?.message.header.upload && !one.isUploaded) {
-    const step = await fill(tools, passage, first.message);
+    const step = await fill(tools, passage, first.message, one.timeoutMs());
     if (step !== undefined) return step;
     one.uploaded();
   }
@@ -66,20 +67,22 @@ async function fill(
   { client, clock, operator }: TransferTools,
   passage: Passage,
   message: HeldMessage,
+  timeoutMs: number,
 ): Promise<Step | undefined> {
   const { target, route } = passage;
   const startedAtMs = clock.nowMs();
-  const outcome = await upload(client, clock, target, route, message);
+  const outcome = await upload(client, clock, target, route, message, timeoutMs);
   switch (outcome.kind) {
     case 'uploaded':
       return undefined;
     case 'unreachable':
-      return notReached({ clock, operator }, passage, outcome);
+      return notReached({ clock, operator }, passage, outcome, timeoutMs);
     case 'again': {
       const { reason, retryAfterMs } = outcome;
       const after = retryAfterMs !== undefined && { retryAfterMs };
-      if (outcome.where === 'receiver') passage.failed(clock.nowMs(), { startedAtMs, reason, ...after });
-      else passage.answered();
+      if (outcome.where === 'store') passage.answered();
+      else if (!outcome.timedOut || isPatient(target, timeoutMs))
+        passage.failed(clock.nowMs(), { startedAtMs, reason, ...after });
       return { kind: 'wait', reason, dropped: false, ...after };
     }
     case 'refused':
@@ -129,13 +132,14 @@ async function send(
   tools.pushed?.(sampleOf(route, open, body, outcome, endedAtMs - startedAtMs));
   switch (outcome.kind) {
     case 'unreachable':
-      return notReached(tools, passage, outcome);
+      return notReached(tools, passage, outcome, timeoutMs);
     case 'lost': {
       for (const one of open) one.inDoubt = true;
       const { reason, how } = outcome;
       // The repeat goes over another connection: the server had closed this one, or was about to.
       if (how === 'stale') return { kind: 'at-once', left: true, reason };
-      passage.failed(endedAtMs, { startedAtMs, reason });
+      if (how !== 'timeout' || isPatient(target, timeoutMs))
+        passage.failed(endedAtMs, { startedAtMs, reason });
       return { kind: 'wait', left: true, reason, dropped: how === 'cut' };
     }
     case 'unreadable':
@@ -200,11 +204,18 @@ function readAnswer(
 function notReached(
   { clock, operator }: Pick<TransferTools, 'clock' | 'operator'>,
   passage: Passage,
-  { reason, ours }: { readonly reason: string; readonly ours?: boolean },
+  { reason, ours, timedOut }: Extract<HttpOutcome, { readonly kind: 'unreachable' }>,
+  timeoutMs: number,
 ): Step {
   if (ours) operator.cannotSend(passage.route, reason);
-  else passage.unreachable(clock.nowMs(), reason);
+  else if (!timedOut || isPatient(passage.target, timeoutMs)) passage.unreachable(clock.nowMs(), reason);
   return { kind: 'pass-over', reason };
+}
+
+// A message near its deadline, or of a client in a hurry, gives the receiver less time than it may take: silence then
+// says nothing to the others.
+function isPatient({ responseTimeoutMs, handoffDeadlineMs }: Target, timeoutMs: number): boolean {
+  return timeoutMs >= Math.min(responseTimeoutMs, handoffDeadlineMs / 2);
 }
 
 function sampleOf(

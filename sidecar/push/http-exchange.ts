@@ -40,7 +40,8 @@ export async function perform(
       resolve(outcome);
     };
     const fail = (reason: string, how: 'timeout' | 'cut' | 'stale'): void => {
-      settle(left ? { kind: 'lost', reason, how } : { kind: 'unreachable', reason });
+      if (left) settle({ kind: 'lost', reason, how });
+      else settle({ kind: 'unreachable', reason, ...(how === 'timeout' && { timedOut: true }) });
     };
     const cancelTimer = clock.after(timeoutMs, () =>
       fail(left ? `no answer within ${timeoutMs} ms` : `no connection within ${timeoutMs} ms`, 'timeout'),

@@ -31,8 +31,13 @@ export interface HttpRequest {
 
 export type HttpOutcome =
   | { readonly kind: 'answer'; readonly answer: ReceivedAnswer }
-  /** `ours`: for a reason on this side, which says nothing of the host. */
-  | { readonly kind: 'unreachable'; readonly reason: string; readonly ours?: boolean }
+  /** `ours`: for a reason on this side, which says nothing of the host. `timedOut`: the request's own time was over. */
+  | {
+      readonly kind: 'unreachable';
+      readonly reason: string;
+      readonly ours?: boolean;
+      readonly timedOut?: boolean;
+    }
   /** `stale`: a kept connection that ended before the first octet of an answer, as one that the server had closed. */
   | { readonly kind: 'lost'; readonly reason: string; readonly how: 'timeout' | 'cut' | 'stale' }
   /** The body could not be read to its end; the receiver never has it whole. */

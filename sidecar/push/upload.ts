@@ -8,17 +8,18 @@ import { parseVerdicts, type ReceivedAnswer } from '../../shared/xfer/verdict-pa
 import type { Clock } from '../clock.ts';
 import { pathBelow, type Target } from '../routing/targets.ts';
 import type { HeldMessage } from './held-message.ts';
-import type { ReceiverClient } from './receiver-client.ts';
+import type { HttpOutcome, ReceiverClient } from './receiver-client.ts';
 
 export type UploadOutcome =
   | { readonly kind: 'uploaded' }
   /** Nothing answered at the route. */
-  | { readonly kind: 'unreachable'; readonly reason: string; readonly ours?: boolean }
-  /** Worth another try; `where` failed. */
+  | Extract<HttpOutcome, { readonly kind: 'unreachable' }>
+  /** Worth another try; `where` failed. `timedOut`: the receiver did not answer within the try's time. */
   | {
       readonly kind: 'again';
       readonly where: 'receiver' | 'store';
       readonly reason: string;
+      readonly timedOut?: boolean;
       readonly retryAfterMs?: number;
     }
   /** The message is too large for the receiver. */
@@ -37,6 +38,8 @@ export async function upload(
   target: Target,
   route: XferRoute,
   { header, content, deadlineAtMs }: HeldMessage,
+  /** For the answer with the ticket. */
+  timeoutMs: number,
 ): Promise<UploadOutcome> {
   const { id, sizeBytes, sha256 } = header;
   const leftMs = (): number => Math.max(deadlineAtMs - clock.nowMs(), 1);
@@ -45,10 +48,13 @@ export async function upload(
     path: pathBelow(target, 'uploads'),
     headers: { 'content-type': 'application/json' },
     body: [Buffer.from(JSON.stringify({ id, sizeBytes, sha256 }), 'utf8')],
-    timeoutMs: Math.min(target.responseTimeoutMs, leftMs()),
+    timeoutMs,
   });
   if (asked.kind === 'unreachable' || asked.kind === 'unreadable') return asked;
-  if (asked.kind === 'lost') return { kind: 'again', where: 'receiver', reason: asked.reason };
+  if (asked.kind === 'lost') {
+    const { reason, how } = asked;
+    return { kind: 'again', where: 'receiver', reason, timedOut: how === 'timeout' };
+  }
   const ticket = parseUploadTicket(asked.answer);
   if (ticket === undefined) return withoutTicket(asked.answer, id, clock.nowMs());
   // Length and checksum are signed: the headers go as they stand, and the octets uncompressed.

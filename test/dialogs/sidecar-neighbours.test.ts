@@ -1,0 +1,103 @@
+// What becomes of one message must not be at the cost of those beside it and after it.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Clock } from '../../sidecar/clock.ts';
+import { receiverFor } from './sidecar-fixture.ts';
+import { createLedger } from './sidecar-ledger.ts';
+import { pusherFor } from './sidecar-push.ts';
+import { accept, hang } from './sidecar-receiver.ts';
+
+interface HeldClock extends Clock {
+  /** What is due by then wakes, in its order. */
+  advance(byMs: number): void;
+  /** Resolves when something waits for exactly so long. */
+  untilAwaited(delayMs: number): Promise<void>;
+}
+
+/** Time that stands still until the test moves it. */
+function heldClock(): HeldClock {
+  let nowMs = 1_700_000_000_000;
+  const timers = new Map<object, { dueMs: number; delayMs: number; wake: () => void }>();
+  let told: (() => void)[] = [];
+  return {
+    nowMs: () => nowMs,
+    after(delayMs, wake) {
+      const key = {};
+      timers.set(key, { dueMs: nowMs + delayMs, delayMs, wake });
+      for (const tell of told.splice(0)) tell();
+      return () => void timers.delete(key);
+    },
+    advance(byMs) {
+      const endMs = nowMs + byMs;
+      for (;;) {
+        const [next] = [...timers].toSorted(([, a], [, b]) => a.dueMs - b.dueMs);
+        if (next === undefined || next[1].dueMs > endMs) break;
+        timers.delete(next[0]);
+        nowMs = Math.max(nowMs, next[1].dueMs);
+        next[1].wake();
+      }
+      nowMs = endMs;
+    },
+    async untilAwaited(delayMs) {
+      while (![...timers.values()].some((timer) => timer.delayMs === delayMs)) {
+        await new Promise<void>((tell) => {
+          told = [...told, tell];
+        });
+      }
+    },
+  };
+}
+
+test('mail in a hurry that hears nothing in its short time closes no route for patient mail', async (t) => {
+  const ledger = createLedger();
+  const receiver = await receiverFor(t);
+  const clock = heldClock();
+  const { push, notices } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], { clock });
+  receiver.script('DELETE', [], ledger.honest);
+  for (let count = 1; count <= 6; count += 1) {
+    receiver.script('POST', [hang], accept);
+    const hurried = push(`hurried ${count}\r\n`, { withinMs: 2_001 });
+    clock.advance(1);
+    await receiver.until('POST', count);
+    clock.advance(2_000);
+    const { ending, reason, withdrawal } = await hurried;
+    assert.deepEqual([ending, reason, withdrawal], ['in-doubt', 'no answer within 2000 ms', 'withdrawn']);
+  }
+  const patient = push('patient\r\n');
+  clock.advance(1);
+  assert.equal((await patient).ending, 'accepted');
+  assert.deepEqual(notices, []);
+});
+
+for (const [withinMs, ending, codes] of [
+  [701, 'accepted', []],
+  [120_001, 'no-route', ['route-down']],
+] as const) {
+  test(`a connection that does not stand in the time of a message with ${withinMs} ms: the next is ${ending}`, async (t) => {
+    const receiver = await receiverFor(t);
+    const clock = heldClock();
+    const lookups: (() => void)[] = [];
+    const { push, notices } = pusherFor(t, [`xfer://r.example.com?port=${receiver.port}`], {
+      clock,
+      lookup(_name, options, done) {
+        const found = { address: '127.0.0.1', family: 4 };
+        const answer = () => (options.all ? done(null, [found]) : done(null, found.address, found.family));
+        // The first one hears of no address in time.
+        if (lookups.push(answer) > 1) answer();
+      },
+    });
+    const first = push('first\r\n', { withinMs });
+    clock.advance(1);
+    await clock.untilAwaited(Math.min(withinMs - 1, 10_000));
+    clock.advance(Math.min(withinMs - 1, 10_000));
+    assert.deepEqual((await first).withdrawal, null);
+    const second = push('second\r\n');
+    clock.advance(1);
+    assert.equal((await second).ending, ending);
+    assert.deepEqual(
+      notices.map(({ code }) => code),
+      codes,
+    );
+  });
+}
