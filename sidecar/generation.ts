@@ -9,7 +9,7 @@ import { formatFault } from '../shared/config/fault.ts';
 import { OPTIONS } from '../shared/config/options.ts';
 import { sendingFindings } from '../shared/files/configuration-files.ts';
 import { ATTEMPT_MS } from './attempt/attempt-first.ts';
-import type { DeliveredMemory } from './attempt/delivered-memory.ts';
+import type { AttemptMemory } from './attempt/memory.ts';
 import { type Attempts, createAttempts, type DestinationTuning } from './attempt/wiring.ts';
 import type { Clock } from './clock.ts';
 import { createWays, type Ways } from './http/ways.ts';
@@ -39,8 +39,8 @@ export interface Runtime {
   /** In [0, 1). */
   readonly random: () => number;
   readonly tuning: Tuning;
-  /** Of attempts by SMTP. */
-  readonly delivered: DeliveredMemory;
+  /** What is known of attempts by SMTP. */
+  readonly attempts: AttemptMemory;
   readonly destinations?: DestinationTuning;
 }
 

@@ -3,7 +3,7 @@
 // forbids it, and then nothing was opened, or `listen` when an address could not be bound.
 
 import type { Configuration } from '../shared/config/configuration.ts';
-import { createDeliveredMemory } from './attempt/delivered-memory.ts';
+import { createAttemptMemory } from './attempt/memory.ts';
 import type { DestinationTuning } from './attempt/wiring.ts';
 import { changesBetween } from './changes.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -104,7 +104,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     trace,
     random: options.random ?? Math.random,
     tuning: { ...DEFAULT_TUNING, ...options.limits },
-    delivered: createDeliveredMemory(clock.nowMs),
+    attempts: createAttemptMemory(clock),
     ...(options.destinations !== undefined && { destinations: options.destinations }),
   };
   const running = new RunningSidecar(options, runtime, createGeneration(plan, runtime));

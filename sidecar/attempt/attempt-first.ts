@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts';
 import type { Submission } from '../intake/submission.ts';
 import type { Log } from '../log.ts';
 import type { Attempted, Attempter } from './attempter.ts';
-import type { DeliveredMemory } from './delivered-memory.ts';
+import type { AttemptMemory } from './memory.ts';
 import { attemptRecord } from './records.ts';
 
 export interface AttemptFirst {
@@ -40,7 +40,7 @@ export interface Work {
 
 export interface AttemptFirstOptions {
   readonly attempter: Attempter;
-  readonly delivered: DeliveredMemory;
+  readonly memory: Pick<AttemptMemory, 'delivered' | 'underWay'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -52,9 +52,8 @@ export const ATTEMPT_MS = 120_000;
 const LEAST_ATTEMPT_MS = 5_000;
 
 export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
-  const { attempter, delivered, clock, log } = options;
-  /** Attempts under way: a repeat that comes while the first one lasts must not deliver beside it. */
-  const underWay = new Set<string>();
+  const { attempter, clock, log } = options;
+  const { delivered, underWay } = options.memory;
 
   async function settle(work: Work): Promise<ReadonlyMap<string, Reply>> {
     const { id, idFor, submission, recipients, handOver, gone } = work;

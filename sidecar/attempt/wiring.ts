@@ -1,5 +1,5 @@
 // Puts an attempt's parts together out of a configuration: destinations as the deliver function has them, with what
-// is known of them in this process alone.
+// is known of them in this process alone, beyond this configuration.
 
 import { readFileSync } from 'node:fs';
 import type { Configuration } from '../../shared/config/configuration.ts';
@@ -8,14 +8,11 @@ import { evaluate } from '../../shared/config/evaluate.ts';
 import { namedFiles } from '../../shared/config/named-files.ts';
 import { OPTIONS } from '../../shared/config/options.ts';
 import { createDestinations, type DestinationSettings } from '../../shared/routing/destinations.ts';
-import { createMemoryPolicies } from '../../shared/routing/memory-policies.ts';
-import type { SmtpSession } from '../../shared/smtp/client.ts';
 import { type Clock, sleep } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { type AttemptFirst, createAttemptFirst } from './attempt-first.ts';
 import { createAttempter } from './attempter.ts';
-import type { DeliveredMemory } from './delivered-memory.ts';
-import { createSessionPool } from './session-pool.ts';
+import type { AttemptMemory } from './memory.ts';
 
 /** What no option says. */
 export type DestinationTuning = Partial<
@@ -27,7 +24,7 @@ export interface AttemptWorld {
   readonly log: Log;
   /** In [0, 1). */
   readonly random: () => number;
-  readonly delivered: DeliveredMemory;
+  readonly attempts: AttemptMemory;
   readonly destinations?: DestinationTuning;
 }
 
@@ -42,7 +39,7 @@ export function createAttempts(
   hostName: string,
   world: AttemptWorld,
 ): Attempts {
-  const { clock, log, random, delivered } = world;
+  const { clock, log, random, attempts } = world;
   const reached = createDestinations(
     {
       ehloName: hostName,
@@ -54,7 +51,7 @@ export function createAttempts(
     {
       clock: { nowMs: clock.nowMs, pause: (ms) => sleep(clock, ms) },
       random,
-      policies: createMemoryPolicies(),
+      policies: attempts.policies,
       onStoreFailure: () => {},
       onPolicyFailure: (domain, { because }) =>
         log.notice({
@@ -65,9 +62,9 @@ export function createAttempts(
     },
   );
   const maxSessions = evaluate(configuration, OPTIONS.Server_Max_Outbound_Connections);
-  const pool = createSessionPool<SmtpSession>(clock);
+  const { pool } = attempts;
   const attempter = createAttempter({ destinations: reached, pool, maxSessions, hostName, clock });
-  return { ...createAttemptFirst({ attempter, delivered, clock, log }), close: attempter.close };
+  return { ...createAttemptFirst({ attempter, memory: attempts, clock, log }), close: attempter.close };
 }
 
 /** The text of every TLS_CA file, which whoever read the configuration has found readable. */
