@@ -14,6 +14,7 @@ import {
 import { DEFAULT_BINDING } from './delivery-settings.ts';
 import { type At, evaluate } from './evaluate.ts';
 import type { Fault } from './fault.ts';
+import { idleTransfers } from './idle-transfers.ts';
 import type { Option } from './option.ts';
 import { OPTIONS } from './options.ts';
 
@@ -32,6 +33,7 @@ export function checkReceiving(configuration: Configuration): {
         ...unreadableReplies(scope.settings),
       ]),
       ...inert.flatMap(bindingFaults),
+      ...idleTransfers(configuration),
     ],
     warnings: [
       ...effective.flatMap(mailThatFails),

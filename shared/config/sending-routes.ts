@@ -2,9 +2,9 @@
 
 import ipaddr from 'ipaddr.js';
 import type { Fault } from './fault.ts';
+import type { HandOver } from './hand-overs.ts';
 import { OPTIONS } from './options.ts';
 import { formatXferRoute, type XferRoute } from './routes.ts';
-import type { HandOver } from './sending.ts';
 
 /** `abc.execute-api.eu-west-1.amazonaws.com`: an Amazon API Gateway under its own name. */
 const API_GATEWAY = /\.execute-api\.(?<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$/i;

@@ -2,10 +2,11 @@
 // sidecar starts. A combination that can hand nothing over is a fault; one that works, and works against its
 // operator, is a warning. Where reroutes lead is asked elsewhere: sidecar/routing/targets.ts.
 
-import type { Configuration, NamedScope, Setting } from './configuration.ts';
-import { evaluate, evaluateListen, findSetting } from './evaluate.ts';
+import type { Configuration } from './configuration.ts';
+import { evaluate, evaluateListen } from './evaluate.ts';
 import type { Fault } from './fault.ts';
-import type { Option } from './option.ts';
+import { type HandOver, handOvers } from './hand-overs.ts';
+import { idleTransfers } from './idle-transfers.ts';
 import { OPTIONS } from './options.ts';
 import { checkReceiving } from './receiving.ts';
 import { checkListeners } from './sending-listeners.ts';
@@ -23,6 +24,7 @@ export function checkSending(configuration: Configuration): Checked {
   return {
     faults: distinct([
       ...targets.flatMap((target) => [...routeFaults(target), ...deadlineFaults(target)]),
+      ...idleTransfers(configuration),
       ...listeners.faults,
       // What the sidecar delivers itself is subject to what holds for deliveries.
       ...(attempts ? checkReceiving(configuration).faults : []),
@@ -47,57 +49,6 @@ export function distinct(faults: readonly Fault[]): readonly Fault[] {
     if (!places.has(key)) places.set(key, fault);
   }
   return [...places.values()];
-}
-
-/** Where mail is handed over: a Domain with Delivery_Method = "delay_xfer", or the top of a file. */
-export interface HandOver {
-  /** "Domain xfer.test". */
-  readonly told: string;
-  /** Of its Delivery_Method. */
-  readonly method: Setting;
-  get<T>(option: Option<T>): T;
-  /** Where the value is written. */
-  setting(option: Option<unknown>): Setting | undefined;
-}
-
-function handOvers(configuration: Configuration): readonly HandOver[] {
-  const { domains, global } = configuration;
-  const views = [
-    ...domains.map((domain) => viewOf(configuration, domain)),
-    ...(global.has(OPTIONS.Delivery_Method.name) ? [viewOf(configuration, undefined)] : []),
-  ];
-  return views.flatMap((view) => {
-    const method = view.setting(OPTIONS.Delivery_Method);
-    if (method === undefined || view.get(OPTIONS.Delivery_Method) !== 'delay_xfer') return [];
-    // What the top says is told of the top alone, unless the domain goes its own way.
-    if (view.told !== TOP && method === global.get(OPTIONS.Delivery_Method.name) && !view.isParticular)
-      return [];
-    return [{ ...view, method }];
-  });
-}
-
-const TOP = 'the top of a file';
-
-function viewOf(
-  configuration: Configuration,
-  domain: NamedScope | undefined,
-): Omit<HandOver, 'method'> & { readonly isParticular: boolean } {
-  const isExact = domain !== undefined && domain.pattern === undefined;
-  const at = isExact ? { domain: domain.name } : {};
-  // Of a regular expression: what it says itself, or else what holds for all.
-  const global =
-    domain === undefined || isExact
-      ? configuration.global
-      : new Map([...configuration.global, ...domain.settings]);
-  const view = { ...configuration, global };
-  return {
-    told: domain === undefined ? TOP : `Domain ${domain.name}`,
-    get: (option) => evaluate(view, option, at),
-    setting: (option) => findSetting(view, option, at),
-    isParticular:
-      domain?.settings.has(OPTIONS.Routes.name) === true ||
-      [...(domain?.settings.values() ?? [])].some(({ option }) => option.name.startsWith('HTTP_')),
-  };
 }
 
 /** From the withdrawal of a message in doubt to its confirmation. */

@@ -9,9 +9,10 @@ import { type IncludeResult, type LoadResult, loadConfiguration } from '../confi
 import { certificatesFault, type NamedFile, namedFiles } from '../config/named-files.ts';
 import type { Side } from '../config/option.ts';
 import { checkReceiving } from '../config/receiving.ts';
-import { checkSending } from '../config/sending.ts';
+import { type Checked, checkSending } from '../config/sending.ts';
 import { settingsWithoutEffect } from '../config/without-effect.ts';
 import { formatReplyClassFault, readReplyClasses } from '../report/class-file.ts';
+import { cipherFaults } from './ciphers.ts';
 import { readFolder, readText } from './read-text.ts';
 
 export interface ReadConfiguration {
@@ -58,7 +59,7 @@ export function readConfigurationFiles(inputs: readonly Input[]): ReadConfigurat
 /** As the sidecar reads them: with what cannot work there, and what would delay or lose mail. */
 export function readSendingFiles(inputs: readonly Input[]): ReadConfiguration | Faults {
   return readAll(inputs, (loaded) =>
-    loaded.ok ? joined(loaded, checkSending(loaded.configuration)) : loaded,
+    loaded.ok ? joined(loaded, checkedSending(loaded.configuration)) : loaded,
   );
 }
 
@@ -69,7 +70,10 @@ export function readReceivingFiles(inputs: readonly Input[]): ReceivingConfigura
     if (!loaded.ok) return loaded;
     const { faults, warnings } = checkReceiving(loaded.configuration);
     const ofFiles = readNamed(loaded.configuration, named);
-    return joined(loaded, { faults: [...faults, ...ofFiles], warnings });
+    return joined(loaded, {
+      faults: [...faults, ...ofFiles, ...cipherFaults(loaded.configuration)],
+      warnings,
+    });
   });
   return result.ok ? { ...result, named } : result;
 }
@@ -79,8 +83,13 @@ export function sendingFindings(configuration: Configuration): {
   readonly faults: readonly string[];
   readonly warnings: readonly string[];
 } {
-  const { faults, warnings } = checkSending(configuration);
+  const { faults, warnings } = checkedSending(configuration);
   return { faults: faults.map(formatFault), warnings: warnings.map(formatWarning) };
+}
+
+function checkedSending(configuration: Configuration): Checked {
+  const { faults, warnings } = checkSending(configuration);
+  return { faults: [...faults, ...cipherFaults(configuration)], warnings };
 }
 
 /** What stands in a configuration for nothing on a side, as it is printed. */

@@ -131,7 +131,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   Outbound_Throttle_Connections: ['1/60'],
   TLS_CA: ['ca.pem', '/etc/ssl/ca certificates.pem'],
   TLS_Protocols: ['+ALL', '+ALL:-SSLv2:-SSLv3', 'TLSv1.2'],
-  TLS_Ciphers: ['DEFAULT:!LOW', 'NORMAL'],
+  TLS_Ciphers: ['DEFAULT:!LOW', 'HIGH:!aNULL'],
   TLS_Certificate: ['c.pem'],
   TLS_Key: ['k.pem'],
   Auth_Users: ['users.json'],

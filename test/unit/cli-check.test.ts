@@ -128,3 +128,15 @@ test('a pipe is a file too, for both sides, and an endless one is read no furthe
   const told = spawnSync('sh', ['-c', endless], { encoding: 'utf8', timeout: 20_000 });
   assert.match(told.stdout, /^\(standard input\) is larger than 1 MiB$/m);
 });
+
+test('ciphers that OpenSSL does not know are a fault on both sides', async (t) => {
+  const directory = folderOf(t, { 'a.conf': `${SENDING}Domain b.test { TLS_Ciphers = "NONSENSE" }\n` });
+  for (const side of ['sending', 'receiving']) {
+    const { status, out } = await delayXfer(['check', '--side', side, 'a.conf'], directory);
+    assert.equal(status, 1);
+    assert.match(
+      out,
+      /^a\.conf:7:31: TLS_Ciphers: OpenSSL knows no cipher of "NONSENSE"; write a list like/m,
+    );
+  }
+});
