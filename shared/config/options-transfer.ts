@@ -121,14 +121,14 @@ export const TRANSFER_OPTIONS = {
   }),
   Handoff_Deadline: option({
     name: 'Handoff_Deadline',
-    type: wholeNumber(1, 270),
+    type: wholeNumber(1, 240),
     unit: 'seconds',
     default: 120,
     scopes: DELIVERY_SCOPES,
     side: 'sending',
     meaning:
       'How long a message is tried in all, from the end of its content; in doubt it is repeated to the same ' +
-      'receiver. MTAs wait 300 to 600 s for the reply.',
+      'receiver. A withdrawal may take 30 s after it, and MTAs wait 300 to 600 s for the reply.',
   }),
   Instance: option<string | undefined>({
     name: 'Instance',

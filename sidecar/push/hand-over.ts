@@ -81,6 +81,7 @@ class Transfer {
   #batch = 0;
   #drops = 0;
   #reason: string | undefined;
+  readonly #endings: Promise<void>[] = [];
 
   constructor(tools: TransferTools, target: Target, { open, home, pinned, tries }: Beginning) {
     this.#tools = tools;
@@ -92,16 +93,22 @@ class Transfer {
     this.#tries = tries;
   }
 
+  /** Resolves when each message is settled. A withdrawal, which may take half a minute, keeps no other message waiting. */
   async run(): Promise<void> {
+    await this.#tryOn();
+    await Promise.all(this.#endings);
+  }
+
+  async #tryOn(): Promise<void> {
     const { clock, health } = this.#tools;
     for (;;) {
-      await this.#endThoseOutOfTime(clock.nowMs());
+      this.#endThoseOutOfTime(clock.nowMs());
       if (this.#open.length === 0) return;
       const passage =
         this.#pinned ?? health.claim(this.#target, clock.nowMs(), this.#unreachable, this.#home);
       if (passage === undefined) {
         const why = this.#reason ?? health.whyDown(this.#target) ?? 'another message is testing it';
-        await this.#endAll('no-route', `no route to ${this.#target.domain} is up: ${why}`);
+        this.#endAll('no-route', `no route to ${this.#target.domain} is up: ${why}`);
         return;
       }
       this.#passage = passage;
@@ -129,12 +136,10 @@ class Transfer {
         const { verdicts } = step;
         const open = this.#open;
         this.#open = open.filter((one) => !verdicts.has(one));
-        await Promise.all(
-          open.map((one) => {
-            const verdict = verdicts.get(one);
-            return verdict && this.#end(one, verdict.ending, verdict.reason, verdict.refusal);
-          }),
-        );
+        for (const one of open) {
+          const verdict = verdicts.get(one);
+          if (verdict !== undefined) this.#end(one, verdict.ending, verdict.reason, verdict.refusal);
+        }
         return this.#open.length === 0 || this.#wait('the answer leaves out a message', undefined);
       }
       case 'pass-over':
@@ -149,10 +154,10 @@ class Transfer {
         if (await this.#wait(step.reason, step.retryAfterMs)) return true;
         return this.#drops >= DROPS_BEFORE_SPLIT && this.#open.length > 1 && this.#split();
       case 'give-up':
-        await this.#endAll('untaken', step.reason);
+        this.#endAll('untaken', step.reason);
         return true;
       case 'refused':
-        await this.#endAll('refused', 'refused by the receiver', step.reply);
+        this.#endAll('refused', 'refused by the receiver', step.reply);
         return true;
       case 'split':
         return this.#split();
@@ -182,7 +187,7 @@ class Transfer {
     const delayMs = Math.max(backoffMs(this.#tries, random()), retryAfterMs);
     pause.begin();
     try {
-      await this.#endThoseOutOfTime(clock.nowMs() + delayMs);
+      this.#endThoseOutOfTime(clock.nowMs() + delayMs);
       if (this.#open.length === 0) return true;
       await untilDueOrAllGone(clock, delayMs, this.#open);
       return false;
@@ -203,27 +208,25 @@ class Transfer {
     return message.deadlineAtMs - Math.min(responseTimeoutMs, handoffDeadlineMs / 2, leastMs);
   }
 
-  async #endThoseOutOfTime(nextTryMs: number): Promise<void> {
+  #endThoseOutOfTime(nextTryMs: number): void {
     const over = this.#open.filter(
       ({ message }) => message.gone.aborted || nextTryMs >= this.#lastStartMs(message),
     );
     if (over.length === 0) return;
     this.#open = this.#open.filter((one) => !over.includes(one));
     const reason = this.#reason ?? 'no try was made in time';
-    await Promise.all(
-      over.map((one) => this.#end(one, 'untaken', one.message.gone.aborted ? 'the client left' : reason)),
-    );
+    for (const one of over) this.#end(one, 'untaken', one.message.gone.aborted ? 'the client left' : reason);
   }
 
-  async #endAll(ending: Ending, reason: string, refusal?: Reply): Promise<void> {
+  #endAll(ending: Ending, reason: string, refusal?: Reply): void {
     const open = this.#open;
     this.#open = [];
-    await Promise.all(open.map((one) => this.#end(one, ending, reason, refusal)));
+    for (const one of open) this.#end(one, ending, reason, refusal);
   }
 
-  #end(one: Open, ending: Ending, reason: string, refusal?: Reply): Promise<void> {
+  #end(one: Open, ending: Ending, reason: string, refusal?: Reply): void {
     const passage = this.#pinned ?? this.#passage;
-    return endMessage(this.#tools, one, {
+    const ended = endMessage(this.#tools, one, {
       ending,
       reason,
       ...(refusal !== undefined && { refusal }),
@@ -231,6 +234,7 @@ class Transfer {
       tries: this.#tries,
       batch: this.#batch,
     });
+    this.#endings.push(ended);
   }
 }
 

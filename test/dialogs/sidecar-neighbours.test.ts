@@ -6,7 +6,7 @@ import type { Clock } from '../../sidecar/clock.ts';
 import { receiverFor } from './sidecar-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
 import { pusherFor } from './sidecar-push.ts';
-import { accept, hang } from './sidecar-receiver.ts';
+import { accept, hang, status } from './sidecar-receiver.ts';
 
 interface HeldClock extends Clock {
   /** What is due by then wakes, in its order. */
@@ -101,3 +101,48 @@ for (const [withinMs, ending, codes] of [
     );
   });
 }
+
+test('the withdrawal of a message does not keep those waiting that shared its transfer', async (t) => {
+  const ledger = createLedger();
+  const receiver = await receiverFor(t);
+  const clock = heldClock();
+  const { push, outbox } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], { clock });
+  const leaving = new AbortController();
+  let withdraw = (): void => undefined;
+  receiver.script('POST', [
+    (request, response) => {
+      leaving.abort();
+      ledger.storing(status(503))(request, response);
+    },
+  ]);
+  receiver.script('DELETE', [
+    (request, response) => {
+      withdraw = () => ledger.honest(request, response);
+    },
+  ]);
+  let settled = 0;
+  const left = push('left\r\n', { gone: leaving.signal }).finally(() => {
+    settled += 1;
+  });
+  const stayed = push('stayed\r\n');
+  clock.advance(1);
+  await receiver.until('DELETE', 1);
+  receiver.script('POST', [], ledger.honest);
+  await clock.untilAwaited(500);
+  clock.advance(500);
+  assert.equal((await stayed).ending, 'duplicate');
+  assert.equal(settled, 0);
+  let idle = false;
+  const ended = outbox.idle().then(() => {
+    idle = true;
+  });
+  const next = push('next\r\n');
+  clock.advance(1);
+  await next;
+  assert.equal(idle, false);
+  withdraw();
+  assert.deepEqual([(await left).ending, (await left).withdrawal], ['in-doubt', 'withdrawn']);
+  await ended;
+  assert.equal(settled, 1);
+  assert.deepEqual([...ledger.held().values()].map(String), ['stayed\r\n', 'next\r\n']);
+});

@@ -60,7 +60,7 @@ test('every option of the configuration is listed, and one is told whole', async
   );
   const one = (await delayXfer(['options', 'handoff_deadline'])).out;
   assert.match(one, /^Handoff_Deadline\n {2}\S/);
-  assert.match(one, /^ {2}takes +a whole number from 1 to 270 \(seconds\)$/m);
+  assert.match(one, /^ {2}takes +a whole number from 1 to 240 \(seconds\)$/m);
   assert.match(one, /^ {2}default +120$/m);
   const wrong = await delayXfer(['options', 'Handof_Deadline']);
   assert.match(wrong.err, /no option is called Handof_Deadline; did you mean Handoff_Deadline\?/);
