@@ -3,6 +3,7 @@
 // message answers for it.
 
 import type { XferRoute } from '../../shared/config/routes.ts';
+import { MIN_PATIENCE_MS } from '../../shared/xfer/patience.ts';
 import { parseWithdrawal } from '../../shared/xfer/withdrawal.ts';
 import type { Clock } from '../clock.ts';
 import type { ReceiverClient } from '../push/receiver-client.ts';
@@ -41,12 +42,14 @@ async function recallFrom(
   untilMs: number,
 ): Promise<RecallOutcome> {
   const leftMs = Math.max(untilMs - clock.nowMs(), 1);
+  const timeoutMs = Math.min(target.responseTimeoutMs, leftMs);
+  const patienceMs = Math.max(Math.ceil(timeoutMs), MIN_PATIENCE_MS);
   const outcome = await client.send(target, route, {
     method: 'DELETE',
     path: pathBelow(target, id),
-    headers: {},
+    headers: { 'x-xfer-patience-ms': String(patienceMs) },
     body: [],
-    timeoutMs: Math.min(target.responseTimeoutMs, leftMs),
+    timeoutMs,
   });
   if (outcome.kind !== 'answer') return { kind: 'unknown', reason: outcome.reason };
   const withdrawal = parseWithdrawal(outcome.answer);

@@ -57,13 +57,21 @@ export function createWays(options: WaysOptions): Ways {
     handOver(part) {
       const outbox = outboxes.get(part.target);
       if (outbox === undefined) throw new Error(`the target ${part.target.domain} has no outbox`);
-      return new Promise((settle) => outbox.add({ ...part, settle }));
+      return new Promise((resolve) =>
+        outbox.add({
+          ...part,
+          settle(result) {
+            resolve(result);
+            return undefined;
+          },
+        }),
+      );
     },
     async takeBack(target, routeName, id) {
       const found = chainOf(target)
         .flatMap((one) => one.routes.map((route): [Target, XferRoute] => [one, route]))
         .find(([, route]) => formatXferRoute(route) === routeName);
-      return found === undefined ? 'unconfirmed' : withdraw(options, ...found, id);
+      return found === undefined ? 'unconfirmed' : (await withdraw(options, ...found, id)).kind;
     },
     recall: (id, untilMs) => recallEverywhere(options, id, untilMs),
     record(part, result, reply, { peer, startedAtMs }) {

@@ -55,7 +55,8 @@ export async function handIn(
   const outbox = options.outboxes.get(target);
   if (outbox === undefined) throw new Error(`the target ${target.domain} has no outbox`);
   const endAtMs = Math.min(startMs + target.handoffDeadlineMs, deadlineAtMs);
-  const result = await new Promise<HandOverResult>((settle) => {
+  const result = await new Promise<HandOverResult>((resolve) => {
+    const settle = (settled: HandOverResult): undefined => void resolve(settled);
     outbox.add({ mode, header, content: submission.content, deadlineAtMs: endAtMs, gone, settle });
   });
   const reply = replyFor(result, mode, header.id);

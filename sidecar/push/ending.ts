@@ -4,11 +4,12 @@
 
 import { formatXferRoute } from '../../shared/config/routes.ts';
 import type { Reply } from '../../shared/smtp/reply.ts';
+import { sleep } from '../clock.ts';
 import type { Ending } from '../log.ts';
 import type { TransferTools } from './hand-over.ts';
 import type { HandOverResult, HeldMessage } from './held-message.ts';
 import type { Passage } from './route-health.ts';
-import { type WithdrawTools, withdraw } from './withdraw.ts';
+import { type Withdrawal, type WithdrawTools, withdraw } from './withdraw.ts';
 
 /** A message that is not settled yet. */
 export interface Open {
@@ -30,9 +31,11 @@ export interface WantedEnding {
   readonly batch: number;
 }
 
+type EndingTools = WithdrawTools & Pick<TransferTools, 'operator' | 'health' | 'keyOf'>;
+
 /** Settles the message, after its withdrawal where one is needed. */
 export async function endMessage(
-  tools: WithdrawTools & Pick<TransferTools, 'operator' | 'health' | 'keyOf'>,
+  tools: EndingTools,
   { message, inDoubt, isHome }: Open,
   { ending: wanted, reason, refusal, at, tries, batch }: WantedEnding,
 ): Promise<void> {
@@ -41,7 +44,7 @@ export async function endMessage(
   let withdrawal: HandOverResult['withdrawal'] = null;
   const mayBeThere = taken ? message.gone.aborted : inDoubt;
   if (message.mode === 'delayed' && mayBeThere && at !== undefined) {
-    withdrawal = await withdraw(tools, at.target, at.route, message.header.id);
+    withdrawal = await withdrawQuietly(tools, at, message.header.id);
     // What the receiver answers for is handed over, and the MTA may forget it.
     if (withdrawal === 'kept' && !taken) ending = 'duplicate';
     tools.operator.withdrawn(message, withdrawal);
@@ -57,4 +60,19 @@ export async function endMessage(
     tries,
     batch,
   });
+}
+
+/** Withdraws an id that is under way, which it stays as long as the withdrawal may still be done at the receiver. */
+export async function withdrawQuietly(
+  tools: Omit<EndingTools, 'operator'>,
+  { target, route }: Pick<Passage, 'target' | 'route'>,
+  id: string,
+): Promise<Withdrawal['kind']> {
+  const { clock, health, keyOf } = tools;
+  const withdrawal = await withdraw(tools, target, route, id);
+  if (withdrawal.kind === 'unconfirmed') {
+    const leftMs = withdrawal.quietAtMs - clock.nowMs();
+    if (leftMs > 0) health.whereabouts.quietFrom(keyOf(id), sleep(clock, leftMs));
+  }
+  return withdrawal.kind;
 }

@@ -15,8 +15,11 @@ export interface HeldMessage {
   readonly deadlineAtMs: number;
   /** Aborts when the MTA left before its reply. */
   readonly gone: AbortSignal;
-  /** Called exactly once. */
-  settle(result: HandOverResult): void;
+  /**
+   * Called exactly once. With a promise, the id stays under way until it resolves: whoever makes one answer for
+   * several parts may take this one back until then.
+   */
+  settle(result: HandOverResult): Promise<void> | undefined;
 }
 
 export interface HandOverResult {

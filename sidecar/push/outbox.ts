@@ -77,11 +77,7 @@ export class Outbox {
     const before = whereabouts.underWay(key);
     if (before !== undefined) {
       // Its MTA left and came back: the hand-over of then may still end with a withdrawal.
-      this.#unfinished += 1;
-      void before.then(() => {
-        this.#unfinished -= 1;
-        this.add(held);
-      });
+      this.#park(held, before);
       return;
     }
     if (this.full) {
@@ -92,9 +88,11 @@ export class Outbox {
     const end = whereabouts.begin(key);
     const message: HeldMessage = {
       ...held,
-      settle(result) {
-        end();
-        held.settle(result);
+      settle: (result) => {
+        const decided = held.settle(result);
+        const quiet = whereabouts.quietOf(key);
+        if (decided === undefined && quiet === undefined) end();
+        else this.#endLater(key, decided, end);
       },
     };
     const waiting: Waiting = {
@@ -119,6 +117,37 @@ export class Outbox {
   idle(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  #park(held: HeldMessage, before: Promise<void>): void {
+    const { clock } = this.#tools;
+    this.#unfinished += 1;
+    let over = false;
+    const end = (then: () => void): void => {
+      if (over) return;
+      over = true;
+      cancel();
+      this.#unfinished -= 1;
+      then();
+      this.#tellIfIdle();
+    };
+    const cancel = clock.after(Math.max(held.deadlineAtMs - clock.nowMs(), 1), () =>
+      end(() => untried(held, 'the hand-over of the same message before it has not ended')),
+    );
+    void before.then(() => end(() => this.add(held)));
+  }
+
+  // It counts as unfinished, so that nobody closes the client before a part is taken back, or starts a sidecar that
+  // knows of no withdrawal under way.
+  #endLater(key: string, decided: Promise<void> | undefined, end: () => void): void {
+    this.#unfinished += 1;
+    void Promise.resolve(decided)
+      .then(() => this.#tools.health.whereabouts.quietOf(key))
+      .then(() => {
+        end();
+        this.#unfinished -= 1;
+        this.#tellIfIdle();
+      });
   }
 
   // A message whose recipients go to several targets has one id at all of them.

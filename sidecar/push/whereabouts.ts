@@ -1,6 +1,7 @@
 // Where messages are, by target and id, beyond the hand-over of one connection. Invariant: an id is handed over once at a
 // time, so that the withdrawal for an MTA that left cannot take the message from the same MTA that came back, and
-// heard 250 meanwhile. Invariant: an id that a receiver has, or may have, goes to no other receiver when its MTA
+// heard 250 meanwhile; a withdrawal that was given up keeps the id under way until the receiver cannot do it any more.
+// Invariant: an id that a receiver has, or may have, goes to no other receiver when its MTA
 // comes back. test/dialogs/sidecar-whereabouts.test.ts fails without them. In memory, the latest ids only: a restart
 // forgets, and receivers that share a ledger know their ids anyhow.
 
@@ -11,6 +12,8 @@ const MAX_REMEMBERED = 20_000;
 
 export class Whereabouts {
   readonly #underWay = new Map<string, Promise<void>>();
+  /** By ids under way: what they wait for beyond their settling. */
+  readonly #quiet = new Map<string, Promise<void>>();
   readonly #routes = new Map<string, string>();
 
   /** Resolves when the hand-over of the id that is under way has ended; undefined when none is. */
@@ -27,8 +30,19 @@ export class Whereabouts {
     this.#underWay.set(key, promise);
     return () => {
       this.#underWay.delete(key);
+      this.#quiet.delete(key);
       ended();
     };
+  }
+
+  /** A withdrawal of the id, which is under way, may be done late, and not after this promise. */
+  quietFrom(key: string, quiet: Promise<void>): void {
+    this.#quiet.set(key, quiet);
+  }
+
+  /** What to wait for before the id's hand-over may end. */
+  quietOf(key: string): Promise<void> | undefined {
+    return this.#quiet.get(key);
   }
 
   /** The one receiver that the id may go to, as `formatXferRoute` writes it. */

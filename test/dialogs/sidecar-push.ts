@@ -109,7 +109,8 @@ export function pusherFor(
         meta: {},
       };
       const deadlineAtMs = clock.nowMs() + (withinMs ?? target.handoffDeadlineMs);
-      return new Promise((settle) => {
+      return new Promise((resolve) => {
+        const settle = (result: HandOverResult): undefined => void resolve(result);
         outbox.add({ mode, header, content, deadlineAtMs, gone, settle });
       });
     },

@@ -51,6 +51,46 @@ test('an MTA that leaves and comes back at once does not hear 250 for mail that 
   assert.deepEqual([...ledger.held().values()].map(String), ['another\r\n']);
 });
 
+test('a withdrawal that was given up is not done after its MTA came back and heard 250', async (t) => {
+  const ledger = createLedger();
+  const receiver = await receiverFor(t);
+  const clock = fastClock(20);
+  // Time for one withdrawal alone.
+  const target = { handoffDeadlineMs: 8_000, responseTimeoutMs: 8_000 };
+  const { push } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], { clock, target });
+  const leaving = new AbortController();
+  receiver.script(
+    'POST',
+    [
+      (request, response) => {
+        leaving.abort();
+        ledger.honest(request, response);
+      },
+    ],
+    ledger.honest,
+  );
+  // A slow receiver that keeps to the patience it is told, and does the withdrawal as late as it may.
+  let patienceEndMs = 0;
+  receiver.script('DELETE', [], (request, response) => {
+    const patienceMs = Number(request.headers['x-xfer-patience-ms'] ?? Number.NaN);
+    patienceEndMs = clock.nowMs() + patienceMs;
+    clock.after(patienceMs + 500, () => ledger.honest(request, response));
+  });
+  const first = push(MAIL, { gone: leaving.signal });
+  await receiver.until('DELETE', 1);
+  const second = push(MAIL, { withinMs: 60_000 });
+  const { ending, withdrawal } = await first;
+  assert.deepEqual([ending, withdrawal], ['accepted', 'unconfirmed']);
+  assert.equal((await second).ending, 'refused');
+  assert.ok(clock.nowMs() > patienceEndMs, 'the repeat went out while a withdrawal could be done');
+  assert.equal(ledger.held().size, 0);
+  const withdrawals = receiver.requests.filter(({ method }) => method === 'DELETE');
+  const [patienceMs] = withdrawals.map(({ headers }) => Number(headers['x-xfer-patience-ms']));
+  assert.ok(
+    withdrawals.length === 1 && patienceMs !== undefined && patienceMs > 6_000 && patienceMs <= 8_000,
+  );
+});
+
 test('rerouted mail in doubt comes back to the receiver that may have it, though another is up', async (t) => {
   const ledger = createLedger();
   const receiver = await startReceiver();
