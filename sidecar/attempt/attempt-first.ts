@@ -15,8 +15,18 @@ import type { AttemptMemory } from './memory.ts';
 import { attemptRecord } from './records.ts';
 
 export interface AttemptFirst {
-  /** By address, a reply for every recipient. Never rejects. */
-  settle(work: Work): Promise<ReadonlyMap<string, Reply>>;
+  /** Never rejects. */
+  settle(work: Work): Promise<Settlement>;
+}
+
+export interface Settlement {
+  /** By address, one for every recipient. */
+  readonly replies: ReadonlyMap<string, Reply>;
+  /**
+   * Called once, when the replies to all recipients of the MTA's transaction are known, those of others among them:
+   * `isHeard` when it is there to hear them. Until then a repeat is told that the attempt is under way.
+   */
+  conclude(isHeard: boolean): void;
 }
 
 export interface Work {
@@ -29,7 +39,6 @@ export interface Work {
   readonly recipients: readonly Recipient[];
   readonly protocol: 'smtp' | 'lmtp';
   readonly receivedAtMs: number;
-  readonly gone: AbortSignal;
   /** Absent where no receiver stands behind the recipients. */
   readonly handOver?: {
     /** Handoff_Deadline. */
@@ -55,8 +64,8 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
   const { attempter, clock, log } = options;
   const { delivered, underWay } = options.memory;
 
-  async function settle(work: Work): Promise<ReadonlyMap<string, Reply>> {
-    const { id, idFor, submission, recipients, handOver, gone } = work;
+  async function settle(work: Work): Promise<Settlement> {
+    const { id, idFor, submission, recipients, handOver } = work;
     const startMs = clock.nowMs();
     const before = new Set(recipients.filter(({ address }) => delivered.has(idFor(address))));
     const waiting = recipients.filter((recipient) => !before.has(recipient));
@@ -107,31 +116,48 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
     const ended = outcomes.flatMap(({ recipient, attempted: one }) =>
       one.outcome.kind === 'delivered' ? [recipient] : [],
     );
-    const isHeard = !gone.aborted && !isNotTaken(forDelivered);
-    for (const recipient of [...ended, ...before]) {
-      if (isHeard) delivered.forget(idFor(recipient.address));
-      else delivered.remember(idFor(recipient.address));
-    }
-    const again = ended.length + before.size;
-    if (!isHeard && again > 0) {
-      const message = `${id} was delivered to ${again} of ${recipients.length}, and its MTA keeps it: they are left out when it comes again`;
-      log.notice({ level: 'warn', code: 'delivered-unheard', message });
-    }
-    return work.protocol === 'smtp' && open !== undefined
-      ? new Map(recipients.map(({ address }) => [address, open]))
-      : replies;
+    return {
+      replies:
+        work.protocol === 'smtp' && open !== undefined
+          ? new Map(recipients.map(({ address }) => [address, open]))
+          : replies,
+      conclude(isHeard) {
+        const isDone = isHeard && !isNotTaken(forDelivered);
+        for (const recipient of [...ended, ...before]) {
+          if (isDone) delivered.forget(idFor(recipient.address));
+          else delivered.remember(idFor(recipient.address));
+        }
+        const again = ended.length + before.size;
+        if (isDone || again === 0) return;
+        const message = `${id} was delivered to ${again} of ${recipients.length}, and its MTA keeps it: they are left out when it comes again`;
+        log.notice({ level: 'warn', code: 'delivered-unheard', message });
+      },
+    };
   }
 
   return {
     async settle(work) {
       const keys = work.recipients.map(({ address }) => work.idFor(address));
-      if (keys.some((key) => underWay.has(key)))
-        return new Map(work.recipients.map(({ address }) => [address, UNDER_WAY]));
+      if (keys.some((key) => underWay.has(key))) {
+        const replies = new Map(work.recipients.map(({ address }) => [address, UNDER_WAY]));
+        return { replies, conclude() {} };
+      }
       for (const key of keys) underWay.add(key);
-      try {
-        return await settle(work);
-      } finally {
+      const end = (): void => {
         for (const key of keys) underWay.delete(key);
+      };
+      try {
+        const { replies, conclude } = await settle(work);
+        return {
+          replies,
+          conclude(isHeard) {
+            end();
+            conclude(isHeard);
+          },
+        };
+      } catch (error) {
+        end();
+        throw error;
       }
     },
   };

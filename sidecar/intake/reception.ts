@@ -5,7 +5,7 @@
 
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
-import type { AttemptFirst } from '../attempt/attempt-first.ts';
+import type { AttemptFirst, Settlement } from '../attempt/attempt-first.ts';
 import type { RouteHealth } from '../push/route-health.ts';
 import type { Mode, Target, Targets } from '../routing/targets.ts';
 import { deriveId } from './derived-id.ts';
@@ -94,10 +94,14 @@ function beginTransaction(
         if (group === undefined) groups.push({ way, recipients: [recipient] });
         else group.recipients.push(recipient);
       }
-      const replies = await Promise.all(
+      const settled = await Promise.allSettled(
         groups.map(({ way, recipients }) => settle(options, terms, way, submission, recipients, gone)),
       );
-      return new Map(replies.flatMap((some) => [...some]));
+      const settlements = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const isHeard = !gone.aborted && settlements.length === groups.length;
+      for (const { conclude } of settlements) conclude?.(isHeard);
+      for (const one of settled) if (one.status === 'rejected') throw one.reason;
+      return new Map(settlements.flatMap(({ replies }) => [...replies]));
     },
   };
 }
@@ -124,10 +128,12 @@ async function settle(
   submission: Submission,
   recipients: readonly Recipient[],
   gone: AbortSignal,
-): Promise<ReadonlyMap<string, Reply>> {
+): Promise<Pick<Settlement, 'replies'> & Partial<Settlement>> {
   const { clock, instance } = options;
   const { client, content, envelope } = submission;
-  const alike = (reply: Reply) => new Map(recipients.map(({ address }) => [address, reply]));
+  const alike = (reply: Reply) => ({
+    replies: new Map(recipients.map(({ address }) => [address, reply])),
+  });
   const idFor = (addresses: readonly string[]): string =>
     deriveId({
       instance,
@@ -156,7 +162,6 @@ async function settle(
     recipients,
     protocol: terms.protocol,
     receivedAtMs: receivedAt,
-    gone,
     ...(target !== undefined && {
       handOver: {
         deadlineMs: target.handoffDeadlineMs,

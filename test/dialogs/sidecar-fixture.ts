@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import type { Configuration } from '../../shared/config/configuration.ts';
 import { formatFault } from '../../shared/config/fault.ts';
 import { loadConfiguration } from '../../shared/config/load.ts';
-import type { Notice, SidecarRecord, XferOut } from '../../sidecar/log.ts';
+import type { AttemptRecord, Notice, SidecarRecord, XferOut } from '../../sidecar/log.ts';
 import { type Sidecar, type SidecarOptions, startSidecar } from '../../sidecar/start.ts';
 import { type ScriptedReceiver, startReceiver } from './sidecar-receiver.ts';
 
@@ -15,6 +15,8 @@ export interface Fixture {
   readonly records: readonly SidecarRecord[];
   /** Resolves when so many messages have been logged. */
   transfers(count: number): Promise<readonly XferOut[]>;
+  /** Resolves when an attempt by SMTP has been logged that came out so. */
+  attempted(type: AttemptRecord['type']): Promise<AttemptRecord>;
   notices(): readonly Notice[];
   /** Resolves when a notice with this code has been logged. */
   notice(code: Notice['code']): Promise<Notice>;
@@ -80,6 +82,12 @@ export async function sidecarFor(
       return out();
     },
     notices: () => records.filter((record) => record.type === 'Notice'),
+    async attempted(type) {
+      for (;;) {
+        for (const record of records) if (isAttempt(record) && record.type === type) return record;
+        await new Promise<void>((wake) => waiters.push(wake));
+      }
+    },
     async notice(code) {
       for (;;) {
         const found = records.find((record) => record.type === 'Notice' && record.code === code);
@@ -88,6 +96,10 @@ export async function sidecarFor(
       }
     },
   };
+}
+
+function isAttempt(record: SidecarRecord): record is AttemptRecord {
+  return record.type !== 'Notice' && record.type !== 'XferOut';
 }
 
 /** A port of the loopback interface on which nothing listens. */
