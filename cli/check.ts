@@ -8,6 +8,7 @@ import {
   type Input,
   readConfigurationFiles,
   readReceivingFiles,
+  readSendingFiles,
   sendingFindings,
   withoutEffect,
 } from '../shared/files/configuration-files.ts';
@@ -66,6 +67,10 @@ function sidesToCheck(given: Given, inputs: readonly Input[]): readonly Side[] {
 
 function checkSide(side: Side, inputs: readonly Input[]): Check {
   const read = side === 'sending' ? readConfigurationFiles(inputs) : readReceivingFiles(inputs);
+  if (!read.ok && side === 'sending') {
+    const whole = readSendingFiles(inputs);
+    return { side, findings: as('fault', whole.ok ? read.faults : whole.faults) };
+  }
   if (!read.ok) return { side, findings: as('fault', read.faults) };
   const own = side === 'sending' ? ofSidecar(read.configuration) : { faults: [], warnings: [] };
   return {

@@ -23,7 +23,7 @@ import type { SourceFile } from './lexer.ts';
 import { parseListen } from './listen.ts';
 import { isIgnoredStanza } from './momentum-names.ts';
 import { nearestName } from './nearest.ts';
-import { OPTIONS } from './options.ts';
+import { OPTIONS, OPTIONS_BY_NAME } from './options.ts';
 import { readScopeName } from './scope-names.ts';
 import {
   knownStanzas,
@@ -41,7 +41,14 @@ export type { IncludeReader, IncludeResult } from './include.ts';
 export type LoadResult =
   | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Fault[] }
   /** In the order of the files, and of the lines within each. */
-  | { readonly ok: false; readonly faults: readonly Fault[] };
+  | { readonly ok: false; readonly faults: readonly Fault[]; readonly rest?: Rest };
+
+/** What could be read beside faulty assignments: enough to look for faults of other kinds. */
+export interface Rest {
+  readonly configuration: Configuration;
+  /** The options of the assignments that could not be read, and what misspelt ones were likely meant for. */
+  readonly dropped: ReadonlySet<string>;
+}
 
 /** Of one file: what has more is not meant to be a configuration. */
 const MAX_FAULTS_PER_FILE = 100;
@@ -49,7 +56,11 @@ const MAX_FAULTS_PER_FILE = 100;
 export function loadConfiguration(files: readonly SourceFile[], readInclude?: IncludeReader): LoadResult {
   const reader = new Reader(readInclude);
   for (const file of files) reader.readFile(file);
-  if (reader.faults.length > 0) return { ok: false, faults: inOrder(reader.faults, reader.paths, placeOf) };
+  if (reader.faults.length > 0) {
+    const faults = inOrder(reader.faults, reader.paths, placeOf);
+    if (reader.faults.length > reader.faultyValues) return { ok: false, faults };
+    return { ok: false, faults, rest: { configuration: finished(reader.draft), dropped: reader.dropped } };
+  }
   return {
     ok: true,
     configuration: finished(reader.draft),
@@ -65,6 +76,9 @@ class Reader {
   readonly draft: Draft = emptyDraft();
   readonly faults: Fault[] = [];
   readonly warnings: Fault[] = [];
+  /** How many of the faults are those of single assignments. */
+  faultyValues = 0;
+  readonly dropped = new Set<string>();
   /** In the order of reading. */
   readonly paths: string[] = [];
   readonly #includes: Includes;
@@ -246,9 +260,15 @@ class Reader {
   #assign(assignment: Assignment, where: Where, settings: DraftSettings): void {
     const reading = readAssignment(assignment, where);
     switch (reading.kind) {
-      case 'faults':
+      case 'faults': {
+        const before = this.faults.length;
         this.#tell(reading.faults);
+        this.faultyValues += this.faults.length - before;
+        const known = [...OPTIONS_BY_NAME.values()].map((option) => option.name);
+        const meant = nearestName(assignment.name, known);
+        this.dropped.add(meant ?? assignment.name);
         return;
+      }
       case 'ignored':
         this.#warn(assignment.place, reading.warning);
         return;
@@ -319,4 +339,11 @@ function inOrder(
 /** What is wrong with a token hides what is wrong with the value that it makes. */
 function placeOf({ place }: Fault): string {
   return `${place.line}:${place.column}:${place.lengthChars}`;
+}
+
+/** Of the faults that were found in the rest, those that do not speak of an option that could not be read. */
+export function apart({ dropped }: Rest, faults: readonly Fault[]): readonly Fault[] {
+  return faults.filter(({ message, mend = '' }) =>
+    (`${message} ${mend}`.match(/\w+/g) ?? []).every((word) => !dropped.has(word)),
+  );
 }

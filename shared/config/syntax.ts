@@ -207,9 +207,11 @@ function parseList(cursor: Cursor): List | undefined {
       cursor.take();
     } else if (token.kind === '=' && items.length > 0) {
       cursor.fault(token, 'a bare value cannot hold =', 'put the value in quotation marks');
+      skipList(cursor);
       return undefined;
     } else if (token.kind === '(') {
       cursor.fault(token, 'a list holds no other list', 'take the inner parentheses out');
+      skipList(cursor);
       return undefined;
     } else {
       cursor.fault(opening, `this list is not closed before ${describe(token)}`, 'end it with )');
@@ -241,15 +243,26 @@ function beginsStatement(cursor: Cursor): boolean {
   return isText(next) && !next.firstOnLine && cursor.peek(2).kind === '{';
 }
 
-// To the next statement that begins a line, or the end of the stanza; a block on the way is passed over whole.
+// To the next name or value that begins a line, or the end of the stanza; a block on the way is passed over whole.
 function skipStatement(cursor: Cursor): void {
   let depth = 0;
   for (;;) {
     const token = cursor.peek();
     if (token.kind === 'end') return;
-    if (depth === 0 && (token.kind === '}' || (token.firstOnLine && token.kind === 'word'))) return;
+    if (depth === 0 && (token.kind === '}' || (token.firstOnLine && isText(token)))) return;
     if (token.kind === '{') depth += 1;
     if (token.kind === '}') depth -= 1;
+    cursor.take();
+  }
+}
+
+// To the end of a list that is read no further.
+function skipList(cursor: Cursor): void {
+  for (let depth = 1; depth > 0 && !beginsStatement(cursor); ) {
+    const { kind } = cursor.peek();
+    if (kind === 'end' || kind === '{' || kind === '}') return;
+    if (kind === '(') depth += 1;
+    if (kind === ')') depth -= 1;
     cursor.take();
   }
 }

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import type { Configuration } from '../config/configuration.ts';
 import { type Fault, formatFault, visible } from '../config/fault.ts';
 import type { SourceFile } from '../config/lexer.ts';
-import { type IncludeResult, type LoadResult, loadConfiguration } from '../config/load.ts';
+import { apart, type IncludeResult, type LoadResult, loadConfiguration } from '../config/load.ts';
 import { certificatesFault, type NamedFile, namedFiles } from '../config/named-files.ts';
 import type { Side } from '../config/option.ts';
 import { checkReceiving } from '../config/receiving.ts';
@@ -58,23 +58,19 @@ export function readConfigurationFiles(inputs: readonly Input[]): ReadConfigurat
 
 /** As the sidecar reads them: with what cannot work there, and what would delay or lose mail. */
 export function readSendingFiles(inputs: readonly Input[]): ReadConfiguration | Faults {
-  return readAll(inputs, (loaded) =>
-    loaded.ok ? joined(loaded, checkedSending(loaded.configuration)) : loaded,
-  );
+  return readAll(inputs, (loaded) => joined(loaded, checkedSending));
 }
 
 /** As the receiving side reads them: with what it cannot do, and with the files that options name. */
 export function readReceivingFiles(inputs: readonly Input[]): ReceivingConfiguration | Faults {
   const named = new Map<string, string>();
-  const result = readAll(inputs, (loaded) => {
-    if (!loaded.ok) return loaded;
-    const { faults, warnings } = checkReceiving(loaded.configuration);
-    const ofFiles = readNamed(loaded.configuration, named);
-    return joined(loaded, {
-      faults: [...faults, ...ofFiles, ...cipherFaults(loaded.configuration)],
-      warnings,
-    });
-  });
+  const result = readAll(inputs, (loaded) =>
+    joined(loaded, (configuration) => {
+      const { faults, warnings } = checkReceiving(configuration);
+      const ofFiles = [...readNamed(configuration, named), ...cipherFaults(configuration)];
+      return { faults: [...faults, ...ofFiles], warnings };
+    }),
+  );
   return result.ok ? { ...result, named } : result;
 }
 
@@ -114,10 +110,14 @@ export function readInclude(path: string, includedFrom: string): IncludeResult {
   return texts.flatMap((file) => (file.ok ? [{ path: file.path, text: file.text }] : []));
 }
 
-function joined(
-  loaded: LoadResult & { readonly ok: true },
-  checked: { readonly faults: readonly Fault[]; readonly warnings: readonly Fault[] },
-): LoadResult {
+function joined(loaded: LoadResult, check: (configuration: Configuration) => Checked): LoadResult {
+  if (!loaded.ok) {
+    const { rest, faults } = loaded;
+    return rest === undefined
+      ? loaded
+      : { ...loaded, faults: [...faults, ...apart(rest, check(rest.configuration).faults)] };
+  }
+  const checked = check(loaded.configuration);
   if (checked.faults.length > 0) return { ok: false, faults: checked.faults };
   return { ...loaded, warnings: [...loaded.warnings, ...checked.warnings] };
 }

@@ -140,3 +140,19 @@ test('ciphers that OpenSSL does not know are a fault on both sides', async (t) =
     );
   }
 });
+
+test('a slip in one option hides no fault of another kind, and makes none up', async (t) => {
+  const directory = folderOf(t, {
+    'a.conf': `Rutes = 1\nHandoff_Deadline = 3\n${SENDING}Domain b.test { Routes = "xfer://192.0.2.1" TLS_Verify = host }\n`,
+    'b.conf': SENDING.replace('Routes =', 'Rutes ='),
+  });
+  const sending = await delayXfer(['check', '--side', 'sending', 'a.conf'], directory);
+  assert.match(sending.out, /^a\.conf:1:1: unknown option "Rutes"/m);
+  assert.match(sending.out, /^a\.conf:2:1: one try may take 10000 ms/m);
+  assert.match(sending.out, /^a\.conf:9:26: xfer:\/\/ needs Delivery_Method/m);
+  assert.match(sending.out, /^sending side: 3 faults,/m);
+  const receiving = await delayXfer(['check', '--side', 'receiving', 'a.conf'], directory);
+  assert.match(receiving.out, /^a\.conf:9:\d+: certificates are checked only where TLS = "required"/m);
+  const misspelt = await delayXfer(['check', '--side', 'sending', 'b.conf'], directory);
+  assert.match(misspelt.out, /^sending side: 1 fault,/m);
+});
