@@ -43,6 +43,8 @@ export interface Work {
   readonly handOver?: {
     /** Handoff_Deadline. */
     readonly deadlineMs: number;
+    /** A receiver has the message already, or may have it: an attempt here would be beside its own. */
+    readonly mayBeThere: boolean;
     run(rest: readonly Recipient[], lastReply: HostReply, deadlineAtMs: number): Promise<Reply>;
   };
 }
@@ -78,7 +80,7 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
     });
     const outcomes = waiting.map((recipient) => ({
       recipient,
-      attempted: attempted.get(recipient.address) ?? NOT_OURS,
+      attempted: attempted.get(recipient.address) ?? (handOver?.mayBeThere === true ? THERE : NOT_OURS),
     }));
     const rest = outcomes.filter((one) => one.attempted.outcome.kind !== 'delivered');
     const refused = rest.filter((one) => one.attempted.outcome.kind === 'permanent');
@@ -165,9 +167,9 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
 
 const UNDER_WAY = ownReply(451, '4.3.2', 'an attempt to deliver this very message is under way');
 
-/** Content that must be converted, and, where a receiver can write it, a report of success, are not for us. */
+/** What a receiver may have, content that must be converted, and, where a receiver can write it, a report of success, are not for us. */
 function mayAttempt({ handOver, submission }: Work, { notify }: Recipient): boolean {
-  if (submission.content.bareNewlines) return false;
+  if (submission.content.bareNewlines || handOver?.mayBeThere === true) return false;
   return handOver === undefined || notify?.includes('SUCCESS') !== true;
 }
 
@@ -179,6 +181,13 @@ const NOT_OURS: Attempted = {
       '4.3.0',
       'not attempted here: it takes a receiver to convert it, or to report success',
     ),
+  },
+};
+
+const THERE: Attempted = {
+  outcome: {
+    kind: 'postponed',
+    reply: ownReply(451, '4.3.0', 'not attempted here: the receiver may have the message already'),
   },
 };
 

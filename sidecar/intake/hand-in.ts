@@ -18,7 +18,7 @@ import { replyFor, requireTlsReply } from './replies.ts';
 import type { Client, Submission } from './submission.ts';
 
 export interface HandInOptions {
-  readonly outboxes: ReadonlyMap<Target, Pick<Outbox, 'add'> & Partial<Pick<Outbox, 'full'>>>;
+  readonly outboxes: ReadonlyMap<Target, Pick<Outbox, 'add'> & Partial<Pick<Outbox, 'full' | 'mayBeThere'>>>;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -165,6 +165,7 @@ async function settle(
     ...(target !== undefined && {
       handOver: {
         deadlineMs: target.handoffDeadlineMs,
+        mayBeThere: options.outboxes.get(target)?.mayBeThere?.(id) === true,
         async run(rest, lastReply, deadlineAtMs) {
           const header = headerOf(submission, { ...facts, recipients: rest, lastReply });
           const handed = await handIn(

@@ -70,6 +70,11 @@ export class Outbox {
     return this.#waiting.size;
   }
 
+  /** Whether a receiver has the message, or may have it, as far as is remembered. */
+  mayBeThere(id: string): boolean {
+    return this.#tools.health.whereabouts.homeOf(this.#keyOf(id)) !== undefined;
+  }
+
   /** The message is settled in any case, before long after its deadline. */
   add(held: HeldMessage): void {
     const { whereabouts } = this.#tools.health;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ANY_ID, DELIVERED, firstTo, MAIL, startHeldPeer } from './sidecar-attempt-peer.ts';
+import { greeted, startScriptedPeer } from './scripted-peer.ts';
+import { ANY_ID, attempts, DELIVERED, firstTo, MAIL, startHeldPeer } from './sidecar-attempt-peer.ts';
 import { configurationOf, receiverFor, sidecarFor } from './sidecar-fixture.ts';
-import { accept } from './sidecar-receiver.ts';
+import { accept, duplicate, kept } from './sidecar-receiver.ts';
 import { connectRaw, deliver, offer, type RawClient } from './sidecar-smtp-client.ts';
 
 /** What is left is a reply for each recipient. */
@@ -83,4 +84,43 @@ test('LMTP: who was delivered while others waited, and the MTA left, is left out
   assert.match(await again.reply(), ANY_ID);
   again.socket.destroy();
   assert.equal(peer.messages.length, 1);
+});
+
+test('a repeat of what a receiver kept is not tried here beside it', async (t) => {
+  const receiver = await receiverFor(t);
+  await using peer = await startScriptedPeer(
+    `${greeted('ENHANCEDSTATUSCODES')}
+     C: MAIL FROM:<sender@example.com>
+     S: 250 2.1.0 ok
+     C: RCPT TO:<a@example.net>
+     S: 451 4.7.1 greylisted
+     C: RSET
+     S: 250 2.0.0 ok
+     C: QUIT
+     S: 221 2.0.0 bye`,
+  );
+  const { port, records, transfers } = await sidecarFor(t, firstTo(receiver.port, peer.port));
+  let acceptFirst = (): void => undefined;
+  receiver.script(
+    'POST',
+    [
+      (request, response) => {
+        acceptFirst = () => accept(request, response);
+      },
+    ],
+    duplicate,
+  );
+  receiver.script('DELETE', [kept]);
+  const client = await connectRaw(port);
+  await offer(client, ['a@example.net'], MAIL);
+  await receiver.until('POST', 1);
+  client.socket.end();
+  await client.closed;
+  acceptFirst();
+  assert.equal((await transfers(1))[0]?.withdrawal, 'kept');
+  assert.match(await deliver(port, 'a@example.net', MAIL), /^250 2\.0\.0 \S{43} accepted before$/);
+  assert.deepEqual(attempts(records), [
+    'TransientFailure a@example.net 451 rcpt',
+    'Delayed a@example.net 451 null',
+  ]);
 });
