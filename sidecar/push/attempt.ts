@@ -82,7 +82,7 @@ async function fill(
       const after = retryAfterMs !== undefined && { retryAfterMs };
       if (outcome.where === 'store') passage.answered();
       else if (!outcome.timedOut || isPatient(target, timeoutMs))
-        passage.failed(clock.nowMs(), { startedAtMs, reason, ...after });
+        passage.failed(clock.nowMs(), { startedAtMs, ids: [message.header.id], reason, ...after });
       return { kind: 'wait', reason, dropped: false, ...after };
     }
     case 'refused':
@@ -139,7 +139,7 @@ async function send(
       // The repeat goes over another connection: the server had closed this one, or was about to.
       if (how === 'stale') return { kind: 'at-once', left: true, reason };
       if (how !== 'timeout' || isPatient(target, timeoutMs))
-        passage.failed(endedAtMs, { startedAtMs, reason });
+        passage.failed(endedAtMs, { startedAtMs, ids: idsOf(open), reason });
       return { kind: 'wait', left: true, reason, dropped: how === 'cut' };
     }
     case 'unreadable':
@@ -163,7 +163,7 @@ function readAnswer(
   startedAtMs: number,
 ): Step {
   const { route } = passage;
-  const ids = open.map(({ message }) => message.header.id);
+  const ids = idsOf(open);
   const outcome = parseVerdicts(answer, ids, clock.nowMs());
   if (outcome.kind === 'faulty') {
     passage.answered();
@@ -181,7 +181,7 @@ function readAnswer(
     }
     if (inDoubt) for (const one of open) one.inDoubt = true;
     const after = retryAfterMs !== undefined && { retryAfterMs };
-    passage.failed(clock.nowMs(), { startedAtMs, reason, ...after });
+    passage.failed(clock.nowMs(), { startedAtMs, ids, reason, ...after });
     // A receiver that says when it will have time is not one that dies of a message.
     return { kind: 'wait', reason, dropped: inDoubt && retryAfterMs === undefined, ...after };
   }
@@ -197,7 +197,10 @@ function readAnswer(
     }
   }
   if (verdicts.size > 0) passage.answered();
-  else passage.failed(clock.nowMs(), { startedAtMs, reason: 'the answer names no message of the request' });
+  else {
+    const reason = 'the answer names no message of the request';
+    passage.failed(clock.nowMs(), { startedAtMs, ids, reason });
+  }
   return { kind: 'settled', verdicts };
 }
 
@@ -216,6 +219,10 @@ function notReached(
 // says nothing to the others.
 function isPatient({ responseTimeoutMs, handoffDeadlineMs }: Target, timeoutMs: number): boolean {
   return timeoutMs >= Math.min(responseTimeoutMs, handoffDeadlineMs / 2);
+}
+
+function idsOf(open: readonly Open[]): readonly string[] {
+  return open.map(({ message }) => message.header.id);
 }
 
 function sampleOf(

@@ -1,7 +1,7 @@
 // What is known of the hosts that routes name, shared by all targets that name them. A host at which nothing answers
 // is left alone for Host_Failure_Retry. One that answers, but takes nothing (5xx, 429, cut connections, timeouts), is
-// closed for new mail after BREAKER_TRIES such tries in a row over at least BREAKER_SPAN_MS: its waits double up to
-// MAX_BREAK_MS. When a wait is over, one transfer tries first, and the others keep going elsewhere until it ended.
+// closed for new mail after BREAKER_TRIES such tries in a row over at least BREAKER_SPAN_MS, unless one message was in
+// all of them: the receiver may die of that one. Its waits double up to MAX_BREAK_MS. When a wait is over, one transfer tries first, and the others keep going elsewhere until it ended.
 // Mail in doubt asks its own receiver all the time, and its success opens the route again.
 
 import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
@@ -29,12 +29,17 @@ export interface Passage {
   /** Nothing answers at the host. */
   unreachable(nowMs: number, reason: string): void;
   /** The receiver may have the mail, or has no time for it, and gave no verdict. */
-  failed(
-    nowMs: number,
-    failure: { readonly startedAtMs: number; readonly reason: string; readonly retryAfterMs?: number },
-  ): void;
+  failed(nowMs: number, failure: Failure): void;
   /** After the last use, whatever was told before. */
   release(): void;
+}
+
+export interface Failure {
+  readonly startedAtMs: number;
+  /** The messages of the try. */
+  readonly ids: readonly string[];
+  readonly reason: string;
+  readonly retryAfterMs?: number;
 }
 
 export class RouteHealth {
@@ -158,14 +163,14 @@ export class RouteHealth {
         if (host.close(nowMs, waitMs, reason)) down(`nothing answers at ${name}: ${reason}`);
         release();
       },
-      failed: (nowMs, { startedAtMs, reason, retryAfterMs = 0 }) => {
+      failed: (nowMs, { startedAtMs, ids, reason, retryAfterMs = 0 }) => {
         open([host]);
         const leastMs = target.hostFailureRetryMs;
         const mostMs = Math.max(MAX_BREAK_MS, leastMs);
         const waitMs = (lastMs: number): number =>
           leastMs === 0 ? 0 : Math.min(Math.max(leastMs, lastMs * 2, retryAfterMs), mostMs);
         if (testsService) service.close(nowMs, waitMs(service.waitMs), reason);
-        else if (!service.closed && service.count(startedAtMs, nowMs)) {
+        else if (!service.closed && service.count(startedAtMs, nowMs, ids)) {
           service.close(nowMs, waitMs(0), reason);
           down(`${name} takes no mail, ${BREAKER_TRIES} tries in a row: ${reason}`);
         }
@@ -191,7 +196,8 @@ function gateOf(gates: Map<string, Gate>, key: string): Gate {
 class Gate {
   #untilMs: number | undefined;
   #testing = false;
-  #row: { tries: number; sinceMs: number } | undefined;
+  /** `suspects`: the messages that were in each of the tries. */
+  #row: { tries: number; sinceMs: number; suspects: readonly string[] } | undefined;
   waitMs = 0;
   reason: string | undefined;
 
@@ -236,11 +242,13 @@ class Gate {
   }
 
   /** One more failed try, begun at `startedAtMs`: whether there are too many by now. */
-  count(startedAtMs: number, nowMs: number): boolean {
-    const row = this.#row ?? { tries: 0, sinceMs: startedAtMs };
+  count(startedAtMs: number, nowMs: number, ids: readonly string[]): boolean {
+    const row = this.#row ?? { tries: 0, sinceMs: startedAtMs, suspects: ids };
+    row.suspects = row.suspects.filter((id) => ids.includes(id));
     row.tries += 1;
     row.sinceMs = Math.min(row.sinceMs, startedAtMs);
     this.#row = row;
-    return row.tries >= BREAKER_TRIES && nowMs - row.sinceMs >= BREAKER_SPAN_MS;
+    const isLong = row.tries >= BREAKER_TRIES && nowMs - row.sinceMs >= BREAKER_SPAN_MS;
+    return isLong && row.suspects.length === 0;
   }
 }

@@ -146,3 +146,25 @@ test('the withdrawal of a message does not keep those waiting that shared its tr
   assert.equal(settled, 1);
   assert.deepEqual([...ledger.held().values()].map(String), ['stayed\r\n', 'next\r\n']);
 });
+
+test('a message that its receiver dies of does not close a quiet route', async (t) => {
+  const ledger = createLedger();
+  const receiver = await receiverFor(t);
+  const clock = heldClock();
+  const { push, notices } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], { clock });
+  receiver.script('POST', [], (request, response) => {
+    const isPoison = request.frames.some(({ content }) => String(content) === 'poison\r\n');
+    (isPoison ? status(500) : ledger.honest)(request, response);
+  });
+  const poison = push('poison\r\n', { mode: 'rerouted', withinMs: 18_000 });
+  clock.advance(1);
+  for (const delayMs of [500, 1_000, 2_000, 4_000, 5_000]) {
+    await clock.untilAwaited(delayMs);
+    clock.advance(delayMs);
+  }
+  assert.deepEqual([(await poison).ending, (await poison).tries], ['in-doubt', 6]);
+  const other = push('other\r\n', { mode: 'rerouted' });
+  clock.advance(1);
+  assert.equal((await other).ending, 'accepted');
+  assert.deepEqual(notices, []);
+});

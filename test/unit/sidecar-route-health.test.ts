@@ -41,12 +41,16 @@ function claim(health: RouteHealth, at: Target, nowMs: number): Passage {
   return health.claim(at, nowMs, new Set()) ?? assert.fail('no route is up');
 }
 
-/** One failed try after the other, each a second long. */
+/** One failed try after the other, each a second long and of a message of its own. */
 function fail(health: RouteHealth, at: Target, tries: number, fromMs: number): void {
   for (let index = 0; index < tries; index += 1) {
     const startedAtMs = fromMs + index * 1_000;
-    claim(health, at, startedAtMs).failed(startedAtMs + 1_000, { startedAtMs, reason: 'HTTP 503' });
+    failWith(health, at, startedAtMs, [`m${startedAtMs}`]);
   }
+}
+
+function failWith(health: RouteHealth, at: Target, startedAtMs: number, ids: readonly string[]): void {
+  claim(health, at, startedAtMs).failed(startedAtMs + 1_000, { startedAtMs, ids, reason: 'HTTP 503' });
 }
 
 test('a receiver that fails five tries in a row is closed for new mail, and asked again after the wait', () => {
@@ -87,7 +91,7 @@ test('each test that fails doubles the wait, up to half a minute', () => {
     const fromMs = nowMs;
     while (health.firstUp(at, nowMs) === undefined) nowMs += 100;
     waits.push(nowMs - fromMs);
-    claim(health, at, nowMs).failed(nowMs, { startedAtMs: nowMs, reason: 'HTTP 500' });
+    claim(health, at, nowMs).failed(nowMs, { startedAtMs: nowMs, ids: ['m'], reason: 'HTTP 500' });
   }
   assert.deepEqual(waits, [5_000, 10_000, 20_000, 30_000, 30_000]);
   assert.equal(told().length, 1);
@@ -110,20 +114,40 @@ test('a success in between, or failures of one moment, close nothing', () => {
   assert.equal(health.firstUp(at, 9_000), at.routes[0]);
   claim(health, at, 9_000).answered();
   for (let count = 0; count < 16; count += 1) {
-    claim(health, at, 10_000).failed(10_050, { startedAtMs: 10_000, reason: 'socket hang up' });
+    claim(health, at, 10_000).failed(10_050, { startedAtMs: 10_000, ids: ['m'], reason: 'socket hang up' });
   }
   assert.equal(health.firstUp(at, 10_051), at.routes[0]);
   assert.deepEqual(told(), []);
+});
+
+test('a message that alone fails again and again closes nothing, until others fail as well', () => {
+  const { health, told } = watched();
+  const at = target(['xfer://r.example.com?port=8080']);
+  // With others, and later alone, as when its MTA comes again.
+  for (const [index, ids] of [
+    ['a', 'poison'],
+    ['poison', 'b'],
+    ['poison'],
+    ['poison'],
+    ['poison'],
+  ].entries()) {
+    failWith(health, at, index * 1_000, ids);
+  }
+  failWith(health, at, 300_000, ['poison']);
+  assert.equal(health.firstUp(at, 301_000), at.routes[0]);
+  assert.deepEqual(told(), []);
+  failWith(health, at, 301_000, ['c']);
+  assert.equal(health.firstUp(at, 302_000), undefined);
 });
 
 test('mail in doubt that its receiver answers opens a closed route', () => {
   const { health } = watched();
   const at = target(['xfer://r.example.com?port=8080']);
   const inDoubt = claim(health, at, 0);
-  inDoubt.failed(1_000, { startedAtMs: 0, reason: 'HTTP 503' });
+  inDoubt.failed(1_000, { startedAtMs: 0, ids: ['m'], reason: 'HTTP 503' });
   fail(health, at, 4, 1_000);
   assert.equal(health.firstUp(at, 5_000), undefined);
-  inDoubt.failed(6_000, { startedAtMs: 5_500, reason: 'HTTP 503' });
+  inDoubt.failed(6_000, { startedAtMs: 5_500, ids: ['m'], reason: 'HTTP 503' });
   assert.equal(health.firstUp(at, 10_000), at.routes[0], 'a repeat does not lengthen the wait');
   inDoubt.answered();
   assert.equal(health.firstUp(at, 7_000), at.routes[0]);
@@ -133,7 +157,12 @@ test('Retry-After lengthens the wait of a receiver that takes nothing, within ha
   const { health } = watched();
   const at = target(['xfer://r.example.com?port=8080']);
   fail(health, at, 4, 0);
-  claim(health, at, 4_000).failed(5_000, { startedAtMs: 4_000, reason: 'HTTP 429', retryAfterMs: 600_000 });
+  claim(health, at, 4_000).failed(5_000, {
+    startedAtMs: 4_000,
+    ids: ['m'],
+    reason: 'HTTP 429',
+    retryAfterMs: 600_000,
+  });
   assert.equal(health.firstUp(at, 34_999), undefined);
   assert.equal(health.firstUp(at, 35_000), at.routes[0]);
 });
