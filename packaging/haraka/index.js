@@ -4,37 +4,40 @@
 // recognised, also after a restart of Haraka. docs/senders/haraka.md tells how to install it.
 
 const { handOver, withdraw } = require('./hand-over.js');
-const { hostName, isHostName, messageOf } = require('./message.js');
-
-/** Seconds for the withdrawal of mail that may have been taken, and for the way back. */
-const WITHDRAWAL_SECONDS = 5;
-const RESERVE_SECONDS = 1;
+const { messageOf } = require('./message.js');
+const { readSettings } = require('./settings.js');
 
 exports.register = function () {
   this.load_delay_xfer();
   this.register_hook('deferred', 'hand_over');
 };
 
+/** Never throws: Haraka runs it whenever the file is saved, and an exception there would end the mail server. */
 exports.load_delay_xfer = function () {
-  const { main } = this.config.get('delay-xfer.ini', () => this.load_delay_xfer());
-  const me = this.config.get('me');
-  const most = this.timeout > 0 ? this.timeout - WITHDRAWAL_SECONDS - RESERVE_SECONDS : Infinity;
-  const wanted = Number(main.timeout ?? 20);
-  if (wanted > most) this.logwarn(`timeout = ${wanted} is over ${most} s, which is what Haraka leaves`);
-  this.delay_xfer = {
-    url: new URL(main.url ?? 'http://127.0.0.1:8081/delay_message'),
-    credentials: main.user === undefined ? undefined : `${main.user}:${main.password ?? ''}`,
-    timeoutMs: Math.max(Math.min(wanted, most), 2) * 1000,
-    withdrawalMs: WITHDRAWAL_SECONDS * 1000,
-    maxBytes: Number(main.max_bytes ?? 4_194_304),
-    me: isHostName(me) ? me : hostName(),
-  };
+  try {
+    const ini = this.config.get('delay-xfer.ini', () => this.load_delay_xfer());
+    const { settings, warnings } = readSettings(ini, {
+      me: this.config.get('me'),
+      limitSeconds: this.timeout,
+    });
+    for (const warning of warnings) this.logwarn(`delay-xfer.ini: ${warning}`);
+    this.delay_xfer = settings;
+  } catch (error) {
+    const kept = 'nothing is handed over until this is mended, deferred mail stays with Haraka';
+    const end = this.delay_xfer === undefined ? kept : 'the settings from before stay in force';
+    this.logerror(`delay-xfer.ini: ${error.message}; ${end}`);
+  }
 };
 
 /** Of Haraka: `next()` defers the mail as Haraka would, `next(OK)` removes it from the queue. */
 exports.hand_over = function (next, hmail) {
   const settings = this.delay_xfer;
   const tell = (level, text) => this[level](`${hmail.filename}: ${text}`);
+  if (settings === undefined) {
+    tell('logerror', 'kept: delay-xfer.ini has a fault, told when it was read');
+    next();
+    return;
+  }
   take(settings, hmail, tell).then(
     (taken) => (taken ? next(globalThis.OK) : next()),
     (error) => {

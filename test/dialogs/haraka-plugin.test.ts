@@ -20,7 +20,7 @@ import {
 /** What Haraka gives a plugin, as far as this one uses it, and what it exports. */
 interface Plugin {
   readonly timeout: number;
-  readonly config: { get(name: string): unknown };
+  readonly config: { get(name: string, changed?: () => void): unknown };
   register_hook(hook: string, method: string): void;
   register(): void;
   hand_over(next: (code?: number) => void, item: unknown): void;
@@ -31,6 +31,30 @@ Object.assign(globalThis, { OK });
 const exported: Pick<Plugin, 'register' | 'hand_over'> = createRequire(import.meta.url)(
   '../../packaging/haraka/index.js',
 );
+
+function queuedItem(content?: string) {
+  const address = (text: string) => ({ format: () => `<${text}>` });
+  const reply = {
+    dsn_smtp_code: 451,
+    dsn_smtp_response: 'Greylisted',
+    dsn_status: '4.7.1',
+    dsn_remote_mta: 'mx.example.net',
+  };
+  return {
+    filename: 'queued',
+    num_failures: 2,
+    todo: {
+      uuid: 'F8C0C6A2.1',
+      queue_time: Date.parse('2026-11-23T10:00:00Z'),
+      mail_from: address(''),
+      rcpt_to: [{ ...address('a@example.net'), ...reply }],
+    },
+    data_stream: () =>
+      Readable.from(
+        (content ?? 'a: b\r\n\r\n..x\r\n.').match(/.{1,3}/gs)?.map((each) => Buffer.from(each)) ?? [],
+      ),
+  };
+}
 
 /** `removed`, or `kept`: what becomes of the queued mail; with the lines of the log. */
 async function defer(
@@ -56,27 +80,7 @@ async function defer(
   };
   plugin.register();
   assert.deepEqual(hooks, ['deferred hand_over']);
-  const address = (text: string) => ({ format: () => `<${text}>` });
-  const reply = {
-    dsn_smtp_code: 451,
-    dsn_smtp_response: 'Greylisted',
-    dsn_status: '4.7.1',
-    dsn_remote_mta: 'mx.example.net',
-  };
-  const item = {
-    filename: 'queued',
-    num_failures: 2,
-    todo: {
-      uuid: 'F8C0C6A2.1',
-      queue_time: Date.parse('2026-11-23T10:00:00Z'),
-      mail_from: address(''),
-      rcpt_to: [{ ...address('a@example.net'), ...reply }],
-    },
-    data_stream: () =>
-      Readable.from(
-        (options.content ?? 'a: b\r\n\r\n..x\r\n.').match(/.{1,3}/gs)?.map((each) => Buffer.from(each)) ?? [],
-      ),
-  };
+  const item = queuedItem(options.content);
   const code = await new Promise<number | undefined>((next) => plugin.hand_over(next, item));
   assert.ok(code === OK || code === undefined);
   return { end: code === OK ? 'removed' : 'kept', log: log.join('\n') };
@@ -148,4 +152,81 @@ test('what may have been taken is withdrawn, and leaves the queue only when the 
   const unanswered = await answered(t, cut, status(500));
   assert.equal(unanswered.end, 'kept');
   assert.match(unanswered.log, /not withdrawn: HTTP 500/);
+});
+
+/** The plugin with a file that can be saved anew, and what it logged. */
+function pluginWith(first: Readonly<Record<string, unknown>>) {
+  const log: string[] = [];
+  let main = first;
+  let changed = (): void => undefined;
+  const say = (level: string) => (text: string) => void log.push(`${level}: ${text}`);
+  const plugin: Plugin = {
+    timeout: 30,
+    config: {
+      get: (name, then) => {
+        if (then !== undefined) changed = then;
+        return name === 'me' ? 'mx1.example.com' : { main };
+      },
+    },
+    register_hook: () => undefined,
+    ...Object.fromEntries(
+      ['loginfo', 'lognotice', 'logwarn', 'logerror'].map((level) => [level, say(level)]),
+    ),
+    ...exported,
+  };
+  plugin.register();
+  return {
+    log,
+    save(next: Readonly<Record<string, unknown>>) {
+      main = next;
+      changed();
+    },
+    handOver: () => new Promise<number | undefined>((next) => plugin.hand_over(next, queuedItem())),
+  };
+}
+
+test('a typing error in the saved file leaves the mail server and the settings from before in force', async (t) => {
+  const receiver = await receiverFor(t);
+  const url = `http://127.0.0.1:${receiver.port}/delay_message`;
+  const plugin = pluginWith({ url });
+  const faults: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
+    [
+      { url: '127.0.0.1:8081/delay message' },
+      'url = "127.0.0.1:8081/delay message" is no http or https URL; write it as url = http://127.0.0.1:8081/delay_message',
+    ],
+    [
+      { url: 'localhost:8081/delay_message' },
+      'url = "localhost:8081/delay_message" is no http or https URL; write it as url = http://127.0.0.1:8081/delay_message',
+    ],
+    [{ url, timeout: '20s' }, 'timeout = "20s" is no plain number of seconds; write timeout = 20'],
+    [{ url, timeout: '' }, 'timeout = "" is no plain number of seconds; write timeout = 20'],
+    [{ url, timeout: -1 }, 'timeout = -1 are too few seconds; write 2 or more, such as timeout = 20'],
+    [{ url, max_bytes: '50M' }, 'max_bytes = "50M" is no plain number of octets; write max_bytes = 52428800'],
+    [{ url, max_bytes: 0 }, 'max_bytes = 0 is no number of octets; write max_bytes = 52428800'],
+    [{ url, user: 'a:b', password: 'c' }, 'user = "a:b" has a colon; HTTP Basic allows none'],
+    [{ url, password: 'c' }, 'password stands without user; write user = NAME above it'],
+  ];
+  for (const [main] of faults) plugin.save(main);
+  assert.deepEqual(
+    plugin.log,
+    faults.map(([, text]) => `logerror: delay-xfer.ini: ${text}; the settings from before stay in force`),
+  );
+  assert.equal(await plugin.handOver(), OK);
+  assert.equal(receiver.requests.length, 1);
+});
+
+test('a Haraka that starts with a fault in the file keeps its deferred mail, and says so, until it is mended', async (t) => {
+  const receiver = await receiverFor(t);
+  const plugin = pluginWith({ url: 'nowhere' });
+  assert.equal(await plugin.handOver(), undefined);
+  assert.deepEqual(plugin.log, [
+    'logerror: delay-xfer.ini: url = "nowhere" is no http or https URL; write it as url = http://127.0.0.1:8081/delay_message; nothing is handed over until this is mended, deferred mail stays with Haraka',
+    'logerror: queued: kept: delay-xfer.ini has a fault, told when it was read',
+  ]);
+  plugin.save({ url: `http://127.0.0.1:${receiver.port}/delay_message`, timeuot: 20 });
+  assert.equal(
+    plugin.log.at(-1),
+    'logwarn: delay-xfer.ini: timeuot is not a setting; there are url, user, password, timeout, max_bytes',
+  );
+  assert.equal(await plugin.handOver(), OK);
 });
