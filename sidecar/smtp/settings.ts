@@ -4,6 +4,7 @@
 import type { SecureContext } from 'node:tls';
 import type { PasswordVerifier } from '../../shared/access/password.ts';
 import type { Network } from '../../shared/config/networks.ts';
+import type { RefusalReason } from '../intake/refusals.ts';
 import type { Reception, Terms } from '../intake/submission.ts';
 import type { Log } from '../log.ts';
 
@@ -26,6 +27,8 @@ export interface ListenerSettings {
   readonly idleTimeoutMs: number;
   /** Takes what an operator must know, such as a full disk. */
   readonly notice?: Log['notice'] | undefined;
+  /** Told once of each client or message that is turned away before a hand-over. */
+  readonly refused?: ((reason: RefusalReason) => void) | undefined;
   /** Takes every command and reply of every session: secrets masked, content as a count of octets. */
   readonly trace?: ((line: TraceLine) => void) | undefined;
 }
