@@ -75,6 +75,8 @@ export type ReceptionProtocol =
 /** What came of an attempt by SMTP for one recipient (Attempt_First). `Delayed`: nobody was asked. */
 export interface AttemptRecord {
   readonly type: 'Delivery' | 'TransientFailure' | 'Bounce' | 'Uncertain' | 'Delayed';
+  /** Another for each attempt. */
+  readonly event_id: string;
   /** Epoch seconds. */
   readonly timestamp: number;
   readonly id: string;
@@ -95,7 +97,7 @@ export interface AttemptRecord {
   /** When the MTA took the message. */
   readonly created: number;
   readonly num_attempts: number;
-  readonly delivery_protocol?: 'ESMTP';
+  readonly delivery_protocol?: 'ESMTP' | 'LMTP';
   readonly reception_protocol: ReceptionProtocol;
   readonly tls_cipher?: string;
   readonly tls_protocol_version?: string;

@@ -89,7 +89,9 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
     const told = mayRefuse ? refused : [];
     const left = rest.filter((one) => !told.includes(one));
     for (const one of outcomes) {
-      log.attempt(attemptRecord(work, one.recipient, one.attempted, told.includes(one), clock.nowMs()));
+      log.attempt(
+        attemptRecord(work, one.recipient, one.attempted, told.includes(one), startMs, clock.nowMs()),
+      );
     }
 
     const replies = new Map<string, Reply>();

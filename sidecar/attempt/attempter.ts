@@ -39,7 +39,12 @@ export interface AttemptMessage {
 /** What came of it for one recipient. */
 export interface Attempted {
   readonly outcome: RecipientOutcome | Postponed;
-  readonly peer?: { readonly host: string; readonly address: string; readonly tls?: TlsFacts };
+  readonly peer?: {
+    readonly host: string;
+    readonly address: string;
+    readonly protocol: 'ESMTP' | 'LMTP';
+    readonly tls?: TlsFacts;
+  };
   readonly site?: string;
 }
 
@@ -120,7 +125,7 @@ export function createAttempter(options: AttempterOptions): Attempter {
       if (known !== undefined) {
         lease.giveBack(undefined, 0);
         const { reply, hop } = known;
-        return alike(recipients, { ...postponed(leftAlone(reply)), site: route.site, ...peerOf(hop) });
+        return alike(recipients, { ...postponed(leftAlone(reply)), site: route.site, ...peerOf(hop, terms) });
       }
       let { session } = lease;
       if (session === undefined) {
@@ -137,7 +142,7 @@ export function createAttempter(options: AttempterOptions): Attempter {
           if (opened.hop === undefined) return alike(recipients, postponed(opened.reply));
           pool.failed(name, opened);
           const outcome: RecipientOutcome = { kind: 'transient', stage: opened.stage, reply: opened.reply };
-          return alike(recipients, { outcome, site: route.site, ...peerOf(opened.hop) });
+          return alike(recipients, { outcome, site: route.site, ...peerOf(opened.hop, terms) });
         }
         session = opened.session;
       }
@@ -255,7 +260,8 @@ function toldOf(
   { target, tls }: SmtpSession,
   site: string,
 ): Told {
-  const peer = { host: target.host, address: target.address, ...(tls !== undefined && { tls }) };
+  const { host, address, protocol } = target;
+  const peer = { host, address, protocol: spoken(protocol), ...(tls !== undefined && { tls }) };
   return recipients.map(({ address }, at) => {
     const outcome = outcomes[at];
     return [address, outcome === undefined ? postponed(NO_TIME) : { outcome, peer, site }];
@@ -268,8 +274,14 @@ function alike(recipients: readonly Recipient[], attempted: Attempted): Told {
 
 function peerOf(
   hop: { readonly host: string; readonly address: string } | undefined,
+  { opening }: SessionTerms,
 ): Pick<Attempted, 'peer'> {
-  return hop === undefined ? {} : { peer: { host: hop.host, address: hop.address } };
+  if (hop === undefined) return {};
+  return { peer: { host: hop.host, address: hop.address, protocol: spoken(opening.protocol) } };
+}
+
+function spoken(protocol: 'lmtp' | undefined): 'ESMTP' | 'LMTP' {
+  return protocol === 'lmtp' ? 'LMTP' : 'ESMTP';
 }
 
 function postponed(reply: Reply): { readonly outcome: Postponed } {

@@ -1,22 +1,29 @@
 // What the log says of one recipient of an attempt, in KumoMTA's record names.
 
+import { createHash } from 'node:crypto';
 import { domainOf } from '../../shared/message/address.ts';
 import type { Recipient } from '../../shared/message/envelope.ts';
 import type { AttemptRecord } from '../log.ts';
 import type { Work } from './attempt-first.ts';
 import type { Attempted } from './attempter.ts';
 
-/** `isTold`: the MTA hears of the permanent refusal; otherwise the mail goes on to the receiver. */
+/**
+ * `isTold`: the MTA hears of the permanent refusal; otherwise the mail goes on to the receiver. The message's next
+ * attempt, when its MTA comes again, begins at another `startedAtMs`.
+ */
 export function attemptRecord(
   { id, submission, protocol, receivedAtMs }: Work,
   { address }: Recipient,
   { outcome, peer, site }: Attempted,
   isTold: boolean,
+  startedAtMs: number,
   nowMs: number,
 ): AttemptRecord {
   const { reply } = outcome;
+  const type = typeOf(outcome.kind, isTold);
   return {
-    type: typeOf(outcome.kind, isTold),
+    type,
+    event_id: eventId([type, id, startedAtMs, address]),
     timestamp: nowMs / 1_000,
     id,
     sender: submission.envelope.sender,
@@ -32,7 +39,7 @@ export function attemptRecord(
     },
     ...(peer !== undefined && {
       peer_address: { name: peer.host, addr: peer.address },
-      delivery_protocol: 'ESMTP',
+      delivery_protocol: peer.protocol,
       ...(peer.tls !== undefined && {
         tls_cipher: peer.tls.cipher,
         tls_protocol_version: peer.tls.protocol,
@@ -42,6 +49,11 @@ export function attemptRecord(
     num_attempts: 1,
     reception_protocol: submission.client.protocol ?? (protocol === 'smtp' ? 'ESMTP' : 'LMTP'),
   };
+}
+
+/** As the receiving side makes it: whoever reads the same event twice may drop the second. */
+function eventId(facts: readonly (string | number)[]): string {
+  return createHash('sha256').update(JSON.stringify(facts)).digest('base64url').slice(0, 22);
 }
 
 function typeOf(kind: Attempted['outcome']['kind'], isTold: boolean): AttemptRecord['type'] {
