@@ -71,7 +71,11 @@ async function fill(
 ): Promise<Step | undefined> {
   const { target, route } = passage;
   const startedAtMs = clock.nowMs();
-  const outcome = await upload(client, clock, target, route, message, timeoutMs);
+  const outcome = await upload(client, clock, target, route, message, {
+    timeoutMs,
+    // The content may take minutes, and the route may be under test by it.
+    ticketCame: () => passage.reached(),
+  });
   switch (outcome.kind) {
     case 'uploaded':
       return undefined;
@@ -80,8 +84,7 @@ async function fill(
     case 'again': {
       const { reason, retryAfterMs } = outcome;
       const after = retryAfterMs !== undefined && { retryAfterMs };
-      if (outcome.where === 'store') passage.answered();
-      else if (!outcome.timedOut || isPatient(target, timeoutMs))
+      if (outcome.where === 'receiver' && (!outcome.timedOut || isPatient(target, timeoutMs)))
         passage.failed(clock.nowMs(), { startedAtMs, ids: [message.header.id], reason, ...after });
       return { kind: 'wait', reason, dropped: false, ...after };
     }

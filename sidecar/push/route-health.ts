@@ -26,6 +26,8 @@ export interface Passage {
   readonly route: XferRoute;
   /** The receiver said something sensible. */
   answered(): void;
+  /** The receiver is there, and whether it takes mail comes out later: others need not wait for that. */
+  reached(): void;
   /** Nothing answers at the host. */
   unreachable(nowMs: number, reason: string): void;
   /** The receiver may have the mail, or has no time for it, and gave no verdict. */
@@ -156,6 +158,10 @@ export class RouteHealth {
       route,
       answered: () => {
         open([host, service]);
+        release();
+      },
+      reached: () => {
+        open([host]);
         release();
       },
       unreachable: (nowMs, reason) => {

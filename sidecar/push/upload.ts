@@ -38,8 +38,8 @@ export async function upload(
   target: Target,
   route: XferRoute,
   { header, content, deadlineAtMs }: HeldMessage,
-  /** For the answer with the ticket. */
-  timeoutMs: number,
+  /** For the answer with the ticket; `ticketCame` is told before the content goes. */
+  wanted: { readonly timeoutMs: number; ticketCame(): void },
 ): Promise<UploadOutcome> {
   const { id, sizeBytes, sha256 } = header;
   const leftMs = (): number => Math.max(deadlineAtMs - clock.nowMs(), 1);
@@ -48,7 +48,7 @@ export async function upload(
     path: pathBelow(target, 'uploads'),
     headers: { 'content-type': 'application/json' },
     body: [Buffer.from(JSON.stringify({ id, sizeBytes, sha256 }), 'utf8')],
-    timeoutMs,
+    timeoutMs: wanted.timeoutMs,
   });
   if (asked.kind === 'unreachable' || asked.kind === 'unreadable') return asked;
   if (asked.kind === 'lost') {
@@ -57,6 +57,7 @@ export async function upload(
   }
   const ticket = parseUploadTicket(asked.answer);
   if (ticket === undefined) return withoutTicket(asked.answer, id, clock.nowMs());
+  wanted.ticketCame();
   // Length and checksum are signed: the headers go as they stand, and the octets uncompressed.
   const put = await client.sendTo(new URL(ticket.url), {
     method: ticket.method,

@@ -6,7 +6,7 @@ import type { Clock } from '../../sidecar/clock.ts';
 import { receiverFor } from './sidecar-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
 import { pusherFor } from './sidecar-push.ts';
-import { accept, hang, status } from './sidecar-receiver.ts';
+import { type Answer, accept, hang, type ScriptedReceiver, status } from './sidecar-receiver.ts';
 
 interface HeldClock extends Clock {
   /** What is due by then wakes, in its order. */
@@ -168,3 +168,40 @@ test('a message that its receiver dies of does not close a quiet route', async (
   assert.equal((await other).ending, 'accepted');
   assert.deepEqual(notices, []);
 });
+
+test('a large message that tests a route keeps nobody out while its content goes up', async (t) => {
+  const receiver = await receiverFor(t);
+  const clock = heldClock();
+  const { push, health, target, notices } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], {
+    clock,
+  });
+  health.claim(target, clock.nowMs(), new Set())?.unreachable(clock.nowMs(), 'connect ECONNREFUSED');
+  clock.advance(5_000);
+  receiver.script('POST', [ticketFor(receiver)]);
+  let stored = (): void => undefined;
+  receiver.script('PUT', [
+    (request, response) => {
+      stored = () => status(200)(request, response);
+    },
+  ]);
+  const large = push(Buffer.alloc(5_000_000, 'x'));
+  await receiver.until('PUT', 1);
+  const small = push('small\r\n');
+  clock.advance(1);
+  assert.equal((await small).ending, 'accepted');
+  stored();
+  assert.equal((await large).ending, 'accepted');
+  assert.deepEqual(
+    notices.map(({ code }) => code),
+    ['route-down', 'route-up'],
+  );
+});
+
+/** Says where to put the content: below /spool of the same receiver. */
+function ticketFor(receiver: ScriptedReceiver): Answer {
+  return (_, response) => {
+    const url = `http://127.0.0.1:${receiver.port}/spool/key`;
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ url, method: 'PUT', headers: {}, expiresAt: '2099-01-01T00:00:00Z' }));
+  };
+}

@@ -105,6 +105,19 @@ test('a test that ends without a word leaves the route to the next one', () => {
   assert.equal(health.firstUp(at, 10_000), at.routes[0]);
 });
 
+test('a test that only shows the receiver to be there leaves the route to the next one, and closed until then', () => {
+  const { health, told } = watched();
+  const at = target(['xfer://r.example.com?port=8080']);
+  fail(health, at, 5, 0);
+  const uploading = claim(health, at, 10_000);
+  uploading.reached();
+  assert.deepEqual(health.routes([at]), [{ route: 'xfer://r.example.com:8080', up: false }]);
+  const tester = claim(health, at, 10_000);
+  assert.equal(health.claim(at, 10_000, new Set()), undefined);
+  tester.answered();
+  assert.equal(told().length, 2);
+});
+
 test('a success in between, or failures of one moment, close nothing', () => {
   const { health, told } = watched();
   const at = target(['xfer://r.example.com?port=8080']);
