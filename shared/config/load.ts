@@ -238,7 +238,8 @@ class Reader {
         this.#fault(place, `${shown(name)} is no address and port`, mend);
       } else if (isEnabled(listenSettings)) listens.push({ listen, place, settings: listenSettings });
     });
-    if (stanzas === 0) this.#fault(stanza.place, `this ${kind} listens nowhere`, 'add Listen ":8080" {}');
+    if (stanzas === 0)
+      this.#fault(stanza.place, `this ${kind} listens nowhere`, `add Listen "${EXAMPLE_LISTEN[kind]}" {}`);
     if (isEnabled(settings) && listens.length > 0)
       this.draft.listeners.push({ kind, place: stanza.place, settings, listens });
   }
@@ -301,6 +302,13 @@ class Reader {
     this.warnings.push({ place, message });
   }
 }
+
+/** As the page on the sidecar has them. */
+const EXAMPLE_LISTEN: Readonly<Record<ListenerKind, string>> = {
+  ESMTP_Listener: '127.0.0.1:2525',
+  LMTP_Listener: '127.0.0.1:2424',
+  HTTP_Listener: ':8080',
+};
 
 /** The scripts of the XFER pages; what they load is part of the product here. */
 const KNOWN_SOURCES = ['msys.xfer.server', 'msys.xfer.client'];

@@ -85,7 +85,9 @@ export const REPORT_OPTIONS = {
     meaning:
       'A regular expression; a 4xx or 5xx reply that it fits is taken for Response_Transcode_Replace instead.',
     momentum: 'none',
-    deviation: 'There is no module to load for it. The expression is one of JavaScript, not PCRE.',
+    deviation:
+      'There is no module to load for it. The expression is one of JavaScript, not PCRE; ' +
+      'escapes that need not be, like `\\-`, are read as well.',
   }),
   Response_Transcode_Replace: option<string | undefined>({
     name: 'Response_Transcode_Replace',

@@ -51,6 +51,10 @@ function readPattern(text: string): ScopeName {
       message: `${shown(text)} is no regular expression`,
       mend: 'write it between two slashes',
     };
+  if (text.includes('(?i)')) {
+    const message = `${shown(text)} is no regular expression of JavaScript`;
+    return { ok: false, message, mend: 'take (?i) out: letter case counts nothing' };
+  }
   try {
     return { ok: true, name: text, pattern: new RegExp(text.slice(1, -1), 'i') };
   } catch (error) {

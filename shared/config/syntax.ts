@@ -6,6 +6,7 @@
 import { type Fault, MAX_FAULTS_KEPT, type Place, shown } from './fault.ts';
 import { lex, type SourceFile, type Token } from './lexer.ts';
 import { looksSecret } from './secrets.ts';
+import { stanzaKind } from './stanzas.ts';
 
 export interface Scalar {
   readonly kind: 'scalar';
@@ -145,8 +146,7 @@ function parseEntry(cursor: Cursor): Assignment | Include | StanzaHead | undefin
     return undefined;
   }
   const next = cursor.peek();
-  const isInclude = INCLUDE_WORDS.includes(keyword.text.toLowerCase());
-  if (next.kind === '=' && !isInclude) {
+  if (next.kind === '=' && !isInclude(keyword)) {
     cursor.take();
     const value = parseValue(cursor, keyword);
     if (value === undefined) return undefined;
@@ -158,16 +158,33 @@ function parseEntry(cursor: Cursor): Assignment | Include | StanzaHead | undefin
       const name = scalar(cursor.take());
       return { kind: 'head', keyword, name, opening: cursor.take() };
     }
-    if (isInclude && !beginsStatement(cursor)) return { kind: 'include', path: scalar(cursor.take()) };
+    if (isInclude(keyword) && !beginsStatement(cursor))
+      return { kind: 'include', path: scalar(cursor.take()) };
   }
   const followed = looksSecret(keyword.text) && isText(next) ? 'a value' : describe(next);
   cursor.fault(keyword, `${shown(keyword.text)} is followed by ${followed}`, mendOf(keyword, cursor));
   return undefined;
 }
 
-function mendOf({ text }: Token, cursor: Cursor): string {
-  if (INCLUDE_WORDS.includes(text.toLowerCase())) return `write ${text} "file.conf"`;
+/** The rest of a password that was written without quotation marks. */
+function starredFrom(place: Place): Place {
+  const at = place.column - 1;
+  return { ...place, excerpt: place.excerpt.slice(0, at) + place.excerpt.slice(at).replaceAll(/\S/g, '*') };
+}
+
+function isInclude({ text }: Token): boolean {
+  return INCLUDE_WORDS.includes(text.toLowerCase());
+}
+
+function mendOf(keyword: Token, cursor: Cursor): string {
+  const { text } = keyword;
+  if (isInclude(keyword)) return `write ${text} "file.conf"`;
   const [next, behind] = [cursor.peek(), cursor.peek(1)];
+  const kind = stanzaKind(text);
+  if (kind !== undefined && isText(next)) {
+    if (behind.kind === ',') return `write one ${kind} { … } for each name`;
+    return `write ${kind} ${next.kind === 'string' ? `"${next.text}"` : next.text} { … }`;
+  }
   const isPair = isText(next) && !next.firstOnLine && (behind.firstOnLine || !isText(behind));
   if (isPair && behind.kind !== '=' && !text.endsWith(':'))
     return `write ${text} = ${looksSecret(text) ? '…' : shown(next.text)}`;
@@ -189,7 +206,32 @@ function parseValue(cursor: Cursor, name: Token): Value | undefined {
     cursor.fault(cursor.peek(), 'a bare value cannot hold =', 'put the value in quotation marks');
     return undefined;
   }
-  return value;
+  if (endsHere(cursor)) return value;
+  tooMany(cursor, name, value);
+  return undefined;
+}
+
+/** Whether no second value follows on the line: a statement may. */
+function endsHere(cursor: Cursor): boolean {
+  const next = cursor.peek();
+  if (!isText(next) || next.firstOnLine) return true;
+  if (next.kind === 'word' && (stanzaKind(next.text) !== undefined || isInclude(next))) return true;
+  const behind = cursor.peek(1);
+  if (behind.kind === '=' || behind.kind === '{') return true;
+  return isText(behind) && !behind.firstOnLine && cursor.peek(2).kind === '{';
+}
+
+function tooMany(cursor: Cursor, name: Token, value: Scalar): void {
+  const second = cursor.peek();
+  const texts = [value.text];
+  while (!endsHere(cursor)) texts.push(cursor.take().text);
+  const isRate = /^\d+$/.test(value.text) && texts.slice(1).some((text) => text.startsWith('/'));
+  const isTold = !looksSecret(name.text);
+  cursor.fault(
+    isTold ? second : { ...second, place: starredFrom(second.place) },
+    `${shown(name.text)} has more than one value${isTold ? `: ${texts.map(shown).join(', ')}` : ''}`,
+    isRate ? `write "${texts.join('')}"` : 'write one, in quotation marks if it holds white space',
+  );
 }
 
 function parseList(cursor: Cursor): List | undefined {

@@ -1,6 +1,7 @@
 // Types of values that are particular to mail: addresses, methods, retries, rates, patterns for replies.
 
 import { parseMailbox } from '../message/address.ts';
+import { replyExpression } from '../smtp/reply-expression.ts';
 import { shown } from './fault.ts';
 import { fromText, fromWords, type ValueType } from './value-types.ts';
 
@@ -93,7 +94,7 @@ export const pattern: ValueType<RegExp> = {
   read(value) {
     if (value.kind === 'list' || value.text === '') return { ok: false, culprit: value };
     try {
-      return { ok: true, value: new RegExp(value.text, 'u') };
+      return { ok: true, value: replyExpression(value.text) };
     } catch (error) {
       return { ok: false, culprit: value, reason: regexFault(value.text, error) };
     }

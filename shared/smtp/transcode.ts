@@ -6,6 +6,7 @@
 
 import { readReply } from './parse-reply.ts';
 import { formatReply, type Reply, replyClass } from './reply.ts';
+import { replyExpression } from './reply-expression.ts';
 
 export interface Transcode {
   /** The source of a regular expression. */
@@ -18,7 +19,7 @@ export interface Transcode {
 export type ReadAs = (reply: Reply) => Reply | undefined;
 
 export function transcoder({ pattern, replacement }: Transcode): ReadAs {
-  const expression = new RegExp(pattern, 'u');
+  const expression = replyExpression(pattern);
   return (reply) => {
     if (replyClass(reply) === 'positive') return undefined;
     const match = expression.exec(formatReply(reply));
