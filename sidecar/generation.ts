@@ -132,7 +132,7 @@ export function createGeneration(plan: Plan, runtime: Runtime): Generation {
     : undefined;
   return {
     ...plan,
-    ways: createWays({ targets, outboxes, health, client, clock, random, log }),
+    ways: createWays({ targets, outboxes, health, client, clock, log }),
     reception: createReception({
       targets,
       outboxes,

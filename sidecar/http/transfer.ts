@@ -1,7 +1,7 @@
 // Hands the messages of one request over and makes their verdicts. A message whose recipients go different ways is
-// split by target, under its own id: it is accepted when every part was. When only some were, delayed mail is taken
-// back from those who accepted it, since its sender keeps the whole message and tries it itself; rerouted mail comes
-// back under the same id, and each part is recognised.
+// split by target, under its own id: it is accepted when every part was. When only some were, or when the client left
+// before its answer, delayed mail is taken back from those who accepted it, since its sender keeps the whole message
+// and tries it itself; rerouted mail comes back under the same id, and each part is recognised.
 
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply, replyClass } from '../../shared/smtp/reply.ts';
@@ -11,6 +11,7 @@ import type { Content } from '../intake/content.ts';
 import { mayLeaveInClear } from '../intake/hand-in.ts';
 import { replyFor, requireTlsReply } from '../intake/replies.ts';
 import type { HandOverResult } from '../push/held-message.ts';
+import { createJointAnswer, isTaken, type JointAnswer } from '../push/joint-answer.ts';
 import type { Mode, Target } from '../routing/targets.ts';
 import type { Part, Ways } from './ways.ts';
 
@@ -35,18 +36,33 @@ export type Outcome =
   | { readonly kind: 'in-doubt'; readonly id: string; readonly reason: string };
 
 /** In the order of the request. Never rejects. */
-export function handOverAll(
+export async function handOverAll(
   ways: Ways,
   messages: readonly XferMessage<Content>[],
   terms: TransferTerms,
 ): Promise<readonly Outcome[]> {
-  return Promise.all(messages.map((message) => handOverOne(ways, message, terms)));
+  const joint = createJointAnswer();
+  try {
+    const seen = new Set<string>();
+    return await Promise.all(
+      messages.map((message) => {
+        const id = message.kind === 'refused' ? message.id : message.header.id;
+        // The second would wait for the end of the first, and both have one answer.
+        if (seen.has(id)) return refused(id, ID_TWICE);
+        seen.add(id);
+        return handOverOne(ways, message, terms, joint);
+      }),
+    );
+  } finally {
+    await joint.end();
+  }
 }
 
 async function handOverOne(
   ways: Ways,
   message: XferMessage<Content>,
   terms: TransferTerms,
+  joint: JointAnswer,
 ): Promise<Outcome> {
   switch (message.kind) {
     case 'refused':
@@ -54,9 +70,11 @@ async function handOverOne(
     case 'upload':
       return refused(message.header.id, UPLOAD_INLINE);
     case 'message':
-      return handOverMessage(ways, message.header, message.content, terms);
+      return handOverMessage(ways, message.header, message.content, terms, joint);
   }
 }
+
+const ID_TWICE = ownReply(451, '4.3.0', 'this id stands before in the same request; send it in another');
 
 const UPLOAD_INLINE = ownReply(
   451,
@@ -69,6 +87,7 @@ async function handOverMessage(
   header: XferHeader,
   content: Content,
   terms: TransferTerms,
+  joint: JointAnswer,
 ): Promise<Outcome> {
   const { id } = header;
   if (header.sha256 !== undefined && header.sha256 !== content.sha256.toString('hex')) {
@@ -85,17 +104,23 @@ async function handOverMessage(
   if (down !== undefined) {
     return { kind: 'unavailable', id, reason: `no route to ${down.target.domain} is up` };
   }
-  const ends = await Promise.all(split.map(async (part) => ({ part, result: await ways.handOver(part) })));
+  let settled: readonly { readonly part: Part; readonly result: HandOverResult }[] = [];
+  joint.atEnd(async () => {
+    for (const { part, result } of settled) {
+      const last = await ways.afterAll(part, result);
+      ways.record(part, last, replyFor(last, 'rerouted', id), terms);
+    }
+  });
+  const ends = await Promise.all(
+    split.map(async (part) => ({ part, result: await ways.handOver(part, joint) })),
+  );
   const whole = ends.every(({ result }) => isTaken(result));
-  const settled = await Promise.all(
+  settled = await Promise.all(
     ends.map(async ({ part, result }) => ({
       part,
-      result: whole || !isTaken(result) ? result : await takenBack(ways, part, result),
+      result: whole ? result : await ways.takenBack(part, result),
     })),
   );
-  for (const { part, result } of settled) {
-    ways.record(part, result, replyFor(result, 'rerouted', id), terms);
-  }
   return worst(
     id,
     settled.map(({ result }) => result),
@@ -111,45 +136,35 @@ function partsOf(
   content: Content,
   { arrivedAtMs, patienceEndMs, gone }: TransferTerms,
 ): readonly Part[] | Reply {
-  const byWay = new Map<Target, Map<Mode, Recipient[]>>();
+  const byTarget = new Map<Target, { mode: Mode; readonly recipients: Recipient[] }>();
   for (const recipient of header.envelope.recipients) {
     const choice = ways.choose(recipient.address);
     if (choice.kind === 'none') return choice.reply;
-    const modes = byWay.get(choice.target) ?? new Map<Mode, Recipient[]>();
-    byWay.set(choice.target, modes);
     // Mail that was attempted is tried again by whoever attempted it, also when its domain is rerouted.
     const mode = header.attempts > 0 ? 'delayed' : choice.mode;
-    modes.set(mode, [...(modes.get(mode) ?? []), recipient]);
+    const part = byTarget.get(choice.target) ?? { mode, recipients: [] };
+    byTarget.set(choice.target, part);
+    part.recipients.push(recipient);
+    // One id at one receiver is one message: whoever withdraws it does so for all of its recipients.
+    if (mode === 'delayed') part.mode = mode;
   }
   const reserveMs = Math.min((patienceEndMs - arrivedAtMs) / 4, MAX_RESERVE_MS);
   const { sizeBytes, sha256 } = content;
   const upload = sizeBytes > MAX_INLINE_BYTES;
-  return [...byWay].flatMap(([target, modes]) =>
-    [...modes].map(([mode, recipients]) => ({
-      target,
-      mode,
-      header: {
-        ...header,
-        envelope: { ...header.envelope, recipients },
-        sizeBytes,
-        sha256: sha256.toString('hex'),
-        upload,
-      },
-      content,
-      deadlineAtMs: Math.min(patienceEndMs - reserveMs, arrivedAtMs + target.handoffDeadlineMs),
-      gone,
-    })),
-  );
-}
-
-function isTaken({ ending }: HandOverResult): boolean {
-  return ending === 'accepted' || ending === 'duplicate';
-}
-
-async function takenBack(ways: Ways, part: Part, result: HandOverResult): Promise<HandOverResult> {
-  if (part.mode === 'rerouted') return result;
-  const withdrawal = await ways.takeBack(part.target, result.route, part.header.id);
-  return { ...result, withdrawal };
+  return [...byTarget].map(([target, { mode, recipients }]) => ({
+    target,
+    mode,
+    header: {
+      ...header,
+      envelope: { ...header.envelope, recipients },
+      sizeBytes,
+      sha256: sha256.toString('hex'),
+      upload,
+    },
+    content,
+    deadlineAtMs: Math.min(patienceEndMs - reserveMs, arrivedAtMs + target.handoffDeadlineMs),
+    gone,
+  }));
 }
 
 /** The outcome of a message by those of its parts. */

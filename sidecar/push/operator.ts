@@ -29,18 +29,25 @@ export class Operator {
     this.#seldom('cannot-send', formatXferRoute(route), reason);
   }
 
-  withdrawn({ header: { id }, gone }: HeldMessage, withdrawal: HandOverResult['withdrawal']): void {
+  /** `unheard`: whoever handed it in is not told that it was taken, whatever the withdrawal brought. */
+  withdrawn(
+    { header: { id }, gone }: Pick<HeldMessage, 'header' | 'gone'>,
+    withdrawal: HandOverResult['withdrawal'],
+    unheard?: 'unheard',
+  ): void {
     if (withdrawal === 'unconfirmed') {
       this.#log.notice({
         level: 'error',
         code: 'withdrawal-unconfirmed',
         message: `${id} may be at the receiver and at its MTA: the withdrawal was not answered`,
       });
-    } else if (withdrawal === 'kept' && gone.aborted) {
+    } else if (withdrawal === 'kept' && (gone.aborted || unheard !== undefined)) {
       this.#log.notice({
         level: 'warn',
         code: 'double-possible',
-        message: `${id} is at the receiver, which has begun with it, and its MTA left without hearing so`,
+        message: gone.aborted
+          ? `${id} is at the receiver, which has begun with it, and its MTA left without hearing so`
+          : `${id} is at one receiver, which has begun with it, and its sender keeps it since another did not take it`,
       });
     }
   }

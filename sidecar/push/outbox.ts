@@ -4,11 +4,14 @@
 // bounded: past it `full` is true, and a message that comes all the same is settled as untaken at once.
 
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
-import type { Target } from '../routing/targets.ts';
+import { chainOf, type Target } from '../routing/targets.ts';
 import { Compression } from './compression.ts';
+import { withdrawQuietly } from './ending.ts';
 import { type HandOverTools, handOver } from './hand-over.ts';
 import type { HeldMessage } from './held-message.ts';
 import { Operator } from './operator.ts';
+import type { Passage } from './route-health.ts';
+import type { Withdrawal } from './withdraw.ts';
 
 /** Messages in one transfer: with 10 KB each it stays far below MAX_INLINE_BYTES. */
 export const MAX_TRANSFER_MESSAGES = 25;
@@ -118,6 +121,26 @@ export class Outbox {
     else this.#cancelWindow ??= this.#tools.clock.after(this.#options.windowMs, () => this.#flush());
   }
 
+  /**
+   * Takes back what was settled as taken, of a client that is not told so: while its id is still under way by the
+   * promise that its `settle` returned. `routeName` is the result's.
+   */
+  async takeBack(
+    message: Pick<HeldMessage, 'header' | 'gone'>,
+    routeName: string | null,
+  ): Promise<Withdrawal['kind']> {
+    const { id } = message.header;
+    const key = this.#keyOf(id);
+    const { whereabouts } = this.#tools.health;
+    const place = this.#placeNamed(whereabouts.homeOf(key) ?? routeName ?? undefined);
+    if (place === undefined) throw new Error(`${id} was taken at no route of ${this.#target.domain}`);
+    const tools = { ...this.#tools, keyOf: (one: string) => this.#keyOf(one) };
+    const withdrawal = await withdrawQuietly(tools, place, id);
+    this.#operator.withdrawn(message, withdrawal, 'unheard');
+    if (withdrawal === 'withdrawn') whereabouts.forget(key);
+    return withdrawal;
+  }
+
   /** Resolves when nothing waits and nothing is under way, withdrawals included. */
   idle(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve();
@@ -153,6 +176,12 @@ export class Outbox {
         this.#unfinished -= 1;
         this.#tellIfIdle();
       });
+  }
+
+  #placeNamed(name: string | undefined): Pick<Passage, 'target' | 'route'> | undefined {
+    const route = this.#tools.health.routeNamed(this.#target, name);
+    const target = chainOf(this.#target).find(({ routes }) => routes.some((one) => one === route));
+    return route && target && { target, route };
   }
 
   // A message whose recipients go to several targets has one id at all of them.
