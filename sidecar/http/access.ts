@@ -8,6 +8,7 @@ import { isIP, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { isLoopback } from '../../shared/config/networks.ts';
 import { type Problem, problem } from '../../shared/xfer/problem.ts';
+import { peerOf } from '../intake/admission.ts';
 import type { HttpSettings } from './settings.ts';
 
 /** Undefined lets the request in. */
@@ -21,12 +22,9 @@ export function refuseRequest(
   settings: Pick<HttpSettings, 'hostName' | 'relayHosts' | 'maxConnections'>,
 ): Problem | undefined {
   const { headers, socket } = request;
-  const from = socket.remoteAddress ?? '';
-  // A connection to one of the machine's own addresses from that very address never left the machine.
-  const own = isLoopback(from) || from === socket.localAddress;
-  if (!own && !settings.relayHosts.some((network) => network.contains(from))) {
-    return problem('forbidden', `${from} is not in Relay_Hosts`);
-  }
+  // Strangers are turned away as they connect; a kept connection may have become one's by a reload.
+  const peer = peerOf(socket, settings.relayHosts);
+  if (!peer.trusted) return strangerProblem(peer.address);
   if (openConnections > settings.maxConnections) {
     return problem('unavailable', `${settings.maxConnections} connections are open already; try again`);
   }
@@ -38,6 +36,10 @@ export function refuseRequest(
     return problem('forbidden', 'the Host header does not name this machine; use localhost or its address');
   }
   return undefined;
+}
+
+export function strangerProblem(address: string): Problem {
+  return problem('forbidden', `${address} is not in Relay_Hosts`);
 }
 
 /** An HTTP/1.0 client says no Host, and is no browser. */

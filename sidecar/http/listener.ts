@@ -1,13 +1,14 @@
 // The sidecar's HTTP listener: local programs hand mail over in every body of XFER/1, and hear what the receiver says.
-// Slow and silent clients are bounded in time, all of them in number and in the memory that they may fill. A client
-// that leaves before its answer aborts what is under way for it. Closing answers what is in flight and takes nothing new.
+// Strangers hold no connection. Slow and silent clients are bounded in time, all of them in number and in the memory
+// that they may fill. A client that leaves before its answer aborts what is under way for it. Closing answers what is in flight and takes nothing new.
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { formatProblem, type WireAnswer } from '../../shared/xfer/problem.ts';
 import type { Clock } from '../clock.ts';
+import { peerOf } from '../intake/admission.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
-import { refuseRequest } from './access.ts';
+import { refuseRequest, strangerProblem } from './access.ts';
 import { later, RETRY_AFTER_SECONDS } from './answer.ts';
 import { bind } from './bind.ts';
 import { answerRequest } from './request.ts';
@@ -49,21 +50,30 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 5_000,
   });
+  const bound = (): number => options.settings().maxConnections + SPARE_CONNECTIONS;
+  server.maxConnections = bound();
   server.on('connection', (socket) => {
+    server.maxConnections = bound();
+    const peer = peerOf(socket, options.settings().relayHosts);
+    if (!peer.trusted) {
+      turnAway(socket, formatProblem(strangerProblem(peer.address)));
+      return;
+    }
     state.open.set(socket, 0);
-    server.maxConnections = options.settings().maxConnections + SPARE_CONNECTIONS;
     socket.on('close', () => state.open.delete(socket));
   });
   const take = (request: IncomingMessage, response: ServerResponse, proceed: () => void): void => {
-    serve(options, state, request, response, proceed).catch(() => response.destroy());
+    // Of a connection that is being turned away, what it asked is not read.
+    if (!state.open.has(request.socket)) response.destroy();
+    else serve(options, state, request, response, proceed).catch(() => response.destroy());
   };
   server.on('request', (request, response) => take(request, response, () => undefined));
   // Who asks first whether to send the content hears a refusal instead of being told to go on.
   server.on('checkContinue', (request, response) => take(request, response, () => response.writeContinue()));
-  const bound = await bind(server, options);
+  const at = await bind(server, options);
   return {
-    address: bound.address,
-    port: bound.port,
+    address: at.address,
+    port: at.port,
     get connections() {
       return state.open.size;
     },
@@ -77,6 +87,14 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
       clearTimeout(cut);
     },
   };
+}
+
+/** Says why, as far as the socket takes it at once: who may not speak here holds no connection open. */
+function turnAway(socket: Socket, { status, headers, body }: WireAnswer): void {
+  const fields = { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
+  socket.destroySoon();
 }
 
 interface State {

@@ -4,6 +4,7 @@
 
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
+import type { Peer } from '../intake/admission.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
 import type { Client } from '../intake/submission.ts';
 import { type Command, parseCommand, parseMail, parseRcpt } from './commands.ts';
@@ -11,15 +12,6 @@ import { Mail } from './mail.ts';
 import { beginSasl, MECHANISMS, type SaslStep } from './sasl.ts';
 import type { ListenerSettings } from './settings.ts';
 import { parseXforward, XFORWARD_NAMES } from './xforward.ts';
-
-/** Who is at the other end. */
-export interface Peer {
-  readonly address: string;
-  /** On this very machine: its clear text is read by nobody. */
-  readonly local: boolean;
-  /** Local, or in Relay_Hosts: may hand mail over without AUTH. */
-  readonly trusted: boolean;
-}
 
 export type Step =
   | { readonly kind: 'reply'; readonly reply: Reply }

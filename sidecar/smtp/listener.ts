@@ -3,11 +3,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import { isLoopback, type Network } from '../../shared/config/networks.ts';
 import { formatReply, ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import { type Peer, peerOf } from '../intake/admission.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
 import { AuthGuard } from './auth-guard.ts';
-import type { Peer } from './dialogue.ts';
 import { replyLines } from './reply-lines.ts';
 import { LINGER_MS, SmtpSession } from './session.ts';
 import type { ListenerSettings } from './settings.ts';
@@ -77,22 +76,6 @@ export async function listenSmtp(options: ListenerOptions): Promise<SmtpListener
       clearTimeout(cut);
     },
   };
-}
-
-interface Connection {
-  readonly remoteAddress?: string | undefined;
-  readonly localAddress?: string | undefined;
-}
-
-/** A connection to one of the machine's own addresses from that very address never left the machine. */
-export function peerOf(connection: Connection, relayHosts: readonly Network[]): Peer {
-  const address = connection.remoteAddress ?? '';
-  // The first test spares usual connections a system call.
-  const local =
-    address.startsWith('127.') ||
-    isLoopback(address) ||
-    (address !== '' && address === connection.localAddress);
-  return { address, local, trusted: local || relayHosts.some((network) => network.contains(address)) };
 }
 
 /**

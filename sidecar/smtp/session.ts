@@ -7,10 +7,11 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
+import type { Peer } from '../intake/admission.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
 import type { AuthGuard } from './auth-guard.ts';
 import { Deadline } from './deadline.ts';
-import { Dialogue, type Peer, type Step } from './dialogue.ts';
+import { Dialogue, type Step } from './dialogue.ts';
 import { Incoming } from './incoming.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { replyLines } from './reply-lines.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import type { Network } from '../../shared/config/networks.ts';
 import { refuseRequest } from '../../sidecar/http/access.ts';
@@ -91,3 +92,37 @@ test('strangers are not let in, and networks in Relay_Hosts are', () => {
   assert.equal(from('127.0.0.1', '127.0.0.1', 'localhost:8081'), undefined);
   assert.match(from('127.0.0.1', '127.0.0.1', 'mail.example.com') ?? '', /Host header/);
 });
+
+/** One of the machine's own that is not of its loopback interface: from there a client is a stranger. */
+function outerAddress(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flat()
+    .find((each) => each?.family === 'IPv4' && !each.internal)?.address;
+}
+
+test('strangers who connect and say nothing shut nobody out', async (t) => {
+  const outside = outerAddress();
+  if (outside === undefined) {
+    t.skip('this machine has no address beside the loopback interface');
+    return;
+  }
+  const receiver = await receiverFor(t);
+  const text = `Max_Inbound_Connections = 2\n${delayedTo([receiver.port])}`;
+  const sidecar = await httpSidecarFor(t, text);
+  const silent = Array.from({ length: 60 }, () =>
+    connect({ host: '127.0.0.1', port: sidecar.httpPort, localAddress: outside }),
+  );
+  t.after(() => silent.forEach((socket) => void socket.destroy()));
+  const heard = await Promise.all(silent.map((socket) => allOf(socket)));
+  for (const each of heard) {
+    assert.match(each, /^HTTP\/1\.1 403 Forbidden\r\n/);
+    assert.ok(each.includes(`${outside} is not in Relay_Hosts`), each);
+  }
+  assert.equal((await sidecar.transfer(frame('own'))).status, 200);
+});
+
+async function allOf(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const piece of socket) text += piece;
+  return text;
+}

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Network, parseNetwork } from '../../shared/config/networks.ts';
+import { peerOf } from '../../sidecar/intake/admission.ts';
 import { MemoryBudget } from '../../sidecar/intake/memory-budget.ts';
 import { replyFor } from '../../sidecar/intake/replies.ts';
 import type { Ending } from '../../sidecar/log.ts';
 import type { HandOverResult } from '../../sidecar/push/held-message.ts';
 import type { Mode } from '../../sidecar/routing/targets.ts';
-import { peerOf, refuseConnection } from '../../sidecar/smtp/listener.ts';
+import { refuseConnection } from '../../sidecar/smtp/listener.ts';
 
 function reply(mode: Mode, ending: Ending, refusal?: HandOverResult['refusal']): string {
   const result: HandOverResult = {
