@@ -1,9 +1,19 @@
 // `delay-xfer eval`: what holds for a domain, and the file and line that it comes from.
 
+import { existsSync } from 'node:fs';
 import type { Configuration } from '../shared/config/configuration.ts';
+import { DEFAULT_BINDING } from '../shared/config/delivery-settings.ts';
+import { shown } from '../shared/config/fault.ts';
 import { formatListen, parseListen } from '../shared/config/listen.ts';
 import { OPTIONS_BY_NAME } from '../shared/config/options.ts';
-import { formatTraced, type TraceAt, type TracedOption, traceOptions } from '../shared/config/trace.ts';
+import { readScopeName } from '../shared/config/scope-names.ts';
+import {
+  formatTraced,
+  plainDefault,
+  type TraceAt,
+  type TracedOption,
+  traceOptions,
+} from '../shared/config/trace.ts';
 import { readConfigurationFiles } from '../shared/files/configuration-files.ts';
 import { advice, type Command, EX_OK, type Given, UsageError } from './command.ts';
 import { inputsOf } from './inputs.ts';
@@ -54,42 +64,62 @@ function sorted(given: Given): Sorted {
   const operands = [...given.operands];
   const names: string[] = [];
   while (isOption(operands.at(-1))) names.unshift(operands.pop() ?? '');
-  const elsewhere = given.values('listener').length > 0 || given.values('host').length > 0;
-  if (elsewhere) return { files: operands, domain: undefined, names };
+  const last = operands.at(-1);
+  const before = operands.at(-2);
+  if (last !== undefined && before !== undefined && !isFile(last)) {
+    // A misspelt option would else pass for the domain, and the domain for a file.
+    if (isOption(before) || (!last.includes('.') && operands.length > 2 && !isFile(before))) {
+      const known = [...OPTIONS_BY_NAME.values()].map(({ name }) => name);
+      throw new UsageError(`no option is called ${last}${advice(last, known)}`);
+    }
+  }
+  const instead = ['host', 'listener'].filter((name) => given.values(name).length > 0);
+  if (instead.length > 1) throw new UsageError('--host and --listener ask for different things: give one');
+  const [asked] = instead;
+  if (asked !== undefined) {
+    if (last !== undefined && operands.length > 1 && !isFile(last))
+      throw new UsageError(`--${asked} stands instead of DOMAIN: take ${last} out`);
+    if (asked === 'listener' && given.values('binding').length > 0)
+      throw new UsageError('--binding has no say at a listener: take it out');
+    return { files: operands, domain: undefined, names };
+  }
   const domain = operands.pop();
   if (domain === undefined || operands.length === 0) throw new UsageError('FILE and DOMAIN are needed');
   if (domain.endsWith('.conf') || domain.includes('/')) {
     throw new UsageError(`DOMAIN is needed after the files, and ${domain} is none`);
   }
-  const near = operands.length > 1 ? operands.at(-1) : undefined;
-  if (near !== undefined && isDomainBefore(near, domain)) {
-    const known = [...OPTIONS_BY_NAME.values()].map(({ name }) => name);
-    throw new UsageError(`no option is called ${domain}${advice(domain, known)}`);
-  }
-  return { files: operands, domain, names };
+  return { files: operands, domain: nameOf(domain, 'domain'), names };
+}
+
+function isFile(word: string): boolean {
+  return word === '-' || word.endsWith('.conf') || word.includes('/') || existsSync(word);
+}
+
+/** As stanzas name it. */
+function nameOf(text: string, what: 'domain' | 'host'): string {
+  const read = readScopeName(text, what);
+  if (read.ok && read.pattern === undefined) return read.name;
+  if (read.ok) throw new UsageError(`${shown(text)} is no ${what}, but a regular expression`);
+  throw new UsageError(read.mend === undefined ? read.message : `${read.message}; ${read.mend}`);
 }
 
 function isOption(word: string | undefined): boolean {
   return word !== undefined && OPTIONS_BY_NAME.has(word.toLowerCase());
 }
 
-// A misspelt option would else pass for the domain, and the domain for a file.
-function isDomainBefore(near: string, last: string): boolean {
-  return !near.endsWith('.conf') && !near.includes('/') && near !== '-' && /_/.test(last);
-}
-
 function placeOf(given: Given, configuration: Configuration, domain: string | undefined): TraceAt {
   const [host] = given.values('host');
   const [listener] = given.values('listener');
   const [binding] = given.values('binding');
-  if (binding !== undefined && !configuration.bindings.some(({ name }) => name === binding)) {
+  const isNamed = binding === DEFAULT_BINDING || binding === undefined;
+  if (!isNamed && !configuration.bindings.some(({ name }) => name === binding)) {
     const known = configuration.bindings.map(({ name }) => name);
     throw new UsageError(`no Binding is called ${binding}${advice(binding, known)}`);
   }
   return {
     ...(domain !== undefined && { domain }),
     ...(binding !== undefined && { binding }),
-    ...(host !== undefined && { host }),
+    ...(host !== undefined && { host: nameOf(host, 'host') }),
     ...(listener !== undefined && { listen: listenOf(configuration, listener) }),
   };
 }
@@ -120,14 +150,14 @@ const MOST_WIDTH = 60;
 
 function asJson({ option, setting, overridden }: TracedOption): unknown {
   const plain = (found: NonNullable<typeof setting>) => ({
-    value: found.text,
+    value: found.plain,
     file: found.place.file,
     line: found.place.line,
     scope: found.scope,
   });
   return {
     option: option.name,
-    ...(setting === undefined ? { value: option.default ?? null, default: true } : plain(setting)),
+    ...(setting === undefined ? { value: plainDefault(option), default: true } : plain(setting)),
     overridden: overridden.map(plain),
   };
 }

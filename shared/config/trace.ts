@@ -6,14 +6,19 @@ import { type At, hostScopesAt, type ScopeAt, scopesAt, scopesOfListen } from '.
 import { formatPlace, type Place, visible } from './fault.ts';
 import type { Option } from './option.ts';
 import { OPTIONS_BY_NAME } from './options.ts';
+import type { Value } from './syntax.ts';
 
 export interface TracedSetting {
   /** As it is written; "(hidden)" for secrets. */
   readonly text: string;
+  /** For programs: a number or truth value where it means one, else as it is written. */
+  readonly plain: Plain;
   readonly place: Place;
   /** "Domain gmail.com in Binding a". */
   readonly scope: string;
 }
+
+export type Plain = null | string | number | boolean | readonly string[];
 
 export interface TracedOption {
   readonly option: Option<unknown>;
@@ -67,6 +72,22 @@ export function defaultText(option: Option<unknown>): string {
   return typeof value === 'string' ? `"${value}"` : String(value);
 }
 
+/** Likewise for programs; null where there is none. */
+export function plainDefault(option: Option<unknown>): Plain {
+  const value = option.default;
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string') return value;
+  if (Array.isArray(value)) return value.map(String);
+  return null;
+}
+
+function plainOf(option: Option<unknown>, written: Value): Plain {
+  const reading = option.type.read(written);
+  const value = reading.ok ? reading.value : undefined;
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (written.kind === 'list') return written.items.map(({ text }) => text);
+  return Array.isArray(value) ? [written.text] : written.text;
+}
+
 function scopesFor(configuration: Configuration, at: TraceAt): readonly ScopeAt[] {
   if (at.listen !== undefined) return scopesOfListen(configuration, at.listen.listener, at.listen.listen);
   if (at.host !== undefined) {
@@ -85,12 +106,12 @@ function fits(option: Option<unknown>, at: TraceAt): boolean {
 }
 
 function traced({ option, value, place }: Setting, scope: string): TracedSetting {
-  if (option.secret) return { text: '(hidden)', place, scope };
+  if (option.secret) return { text: '(hidden)', plain: '(hidden)', place, scope };
   const text =
     value.kind === 'scalar'
       ? written(value.text)
       : `( ${value.items.map((item) => written(item.text)).join(' ')} )`;
-  return { text, place, scope };
+  return { text, plain: plainOf(option, value), place, scope };
 }
 
 function written(text: string): string {

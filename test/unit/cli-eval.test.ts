@@ -82,11 +82,11 @@ test('programs get values, places and defaults apart, and never a password', asy
     },
     {
       option: 'Message_Expiration',
-      value: '7200',
+      value: 7200,
       file: 'a.conf',
       line: 3,
       scope: 'Domain /[.]test$/',
-      overridden: [{ value: '3600', file: 'a.conf', line: 1, scope: 'the top of a file' }],
+      overridden: [{ value: 3600, file: 'a.conf', line: 1, scope: 'the top of a file' }],
     },
   ]);
   for (const args of [['--all'], ['--all', '--json'], []]) {
@@ -100,4 +100,58 @@ test('faults of the files go before any value', async (t) => {
   const { status, out, err } = await delayXfer(['eval', 'a.conf', 'x.test'], directory);
   assert.deepEqual([status, out], [1, '']);
   assert.match(err, /^a\.conf:1:1: unknown option "Rutes"/);
+});
+
+test('what is no domain, no option or no place to ask at is a wrong command line, with the mend', async (t) => {
+  const directory = folderOf(t, FILES);
+  const first = async (...args: string[]) => {
+    const { status, err } = await delayXfer(['eval', 'a.conf', ...args], directory);
+    return [status, err.split('\n')[0]?.replace('delay-xfer eval: ', '')];
+  };
+  assert.deepEqual(await first('you@gmail.com'), [
+    64,
+    '"you@gmail.com" is an address, not a domain; write gmail.com',
+  ]);
+  assert.deepEqual(await first('a b'), [64, '"a b" is no domain']);
+  assert.deepEqual(await first(''), [64, '"" is no domain']);
+  assert.deepEqual(await first('x.test', 'Nonsense'), [64, 'no option is called Nonsense']);
+  assert.deepEqual(await first('x.test', 'TLS', 'Rutes'), [
+    64,
+    'no option is called Rutes; did you mean Routes?',
+  ]);
+  assert.deepEqual(await first('x.test', '--host', 'mx.x.test'), [
+    64,
+    '--host stands instead of DOMAIN: take x.test out',
+  ]);
+  assert.deepEqual(await first('--host', 'mx.x.test', '--listener', ':25'), [
+    64,
+    '--host and --listener ask for different things: give one',
+  ]);
+  assert.deepEqual(await first('--listener', '127.0.0.1:2525', '--binding', 'west'), [
+    64,
+    '--binding has no say at a listener: take it out',
+  ]);
+});
+
+test('mail that no Binding is written for leaves by the default one, and values have one type each', async (t) => {
+  const directory = folderOf(t, FILES);
+  const { status, out } = await delayXfer(
+    [
+      'eval',
+      'a.conf',
+      'y.example',
+      'Retry_Interval',
+      'Message_Expiration',
+      'Rollup_MX',
+      '--json',
+      '--binding',
+      'default',
+    ],
+    directory,
+  );
+  assert.equal(status, 0);
+  assert.deepEqual(
+    JSON.parse(out).map(({ value }: { value: unknown }) => value),
+    [300, 3600, true],
+  );
 });
