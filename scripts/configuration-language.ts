@@ -10,7 +10,8 @@ is Momentum's: configurations of its XFER pages are read as they are. A file may
 is its own, and says what has no effect there.
 
 \`npx delay-xfer check FILE…\` reads files and tells every fault in them at once, and what would delay or lose mail.
-\`npx delay-xfer eval FILE DOMAIN [OPTION]\` tells what holds for a domain, and which line says so.
+\`npx delay-xfer eval FILE DOMAIN [OPTION]\` tells what holds for a domain, and which line says so. That is the
+installed package; in a clone of the repository write \`npm run -s delay-xfer -- check FILE…\`.
 
 ## The language
 

@@ -46,9 +46,11 @@ test('every command says what it takes, with each of its options', async () => {
 
 test('the version is that of the package', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-  const out = execFileSync(process.execPath, [main, '--version'], { encoding: 'utf8' });
-  assert.equal(out, `${version}\n`);
+  for (const program of ['cli', 'sidecar']) {
+    const main = fileURLToPath(new URL(`../../${program}/main.ts`, import.meta.url));
+    const out = execFileSync(process.execPath, [main, '--version'], { encoding: 'utf8' });
+    assert.equal(out, `${version}\n`);
+  }
 });
 
 test('every option of the configuration is listed, and one is told whole', async () => {
