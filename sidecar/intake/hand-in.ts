@@ -11,6 +11,7 @@ import type { XferHeader } from '../../shared/xfer/message.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { HandOverResult } from '../push/held-message.ts';
+import { afterAll, type JointAnswer } from '../push/joint-answer.ts';
 import type { Outbox } from '../push/outbox.ts';
 import { chainOf, type Mode, type Target } from '../routing/targets.ts';
 import { xferOut } from '../xfer-out.ts';
@@ -18,7 +19,10 @@ import { replyFor, requireTlsReply } from './replies.ts';
 import type { Client, Submission } from './submission.ts';
 
 export interface HandInOptions {
-  readonly outboxes: ReadonlyMap<Target, Pick<Outbox, 'add'> & Partial<Pick<Outbox, 'full' | 'mayBeThere'>>>;
+  readonly outboxes: ReadonlyMap<
+    Target,
+    Pick<Outbox, 'add' | 'takeBack'> & Partial<Pick<Outbox, 'full' | 'mayBeThere'>>
+  >;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -35,7 +39,8 @@ export interface HandedIn {
 }
 
 /**
- * Never rejects. `gone` aborts when the client left before its reply. The hand-over is given up after
+ * Never rejects. `gone` aborts when the client left before its reply, which `joint` makes: the log tells of the message
+ * when that ends. The hand-over is given up after
  * Handoff_Deadline, or at `deadlineAtMs` where that is earlier.
  */
 export async function handIn(
@@ -44,6 +49,7 @@ export async function handIn(
   header: XferHeader,
   submission: Pick<Submission, 'client' | 'content'>,
   gone: AbortSignal,
+  joint: JointAnswer,
   deadlineAtMs = Infinity,
 ): Promise<HandedIn> {
   const { clock } = options;
@@ -56,11 +62,17 @@ export async function handIn(
   if (outbox === undefined) throw new Error(`the target ${target.domain} has no outbox`);
   const endAtMs = Math.min(startMs + target.handoffDeadlineMs, deadlineAtMs);
   const result = await new Promise<HandOverResult>((resolve) => {
-    const settle = (settled: HandOverResult): undefined => void resolve(settled);
+    const settle = (settled: HandOverResult): Promise<void> => {
+      resolve(settled);
+      return joint.decided;
+    };
     outbox.add({ mode, header, content: submission.content, deadlineAtMs: endAtMs, gone, settle });
   });
   const reply = replyFor(result, mode, header.id);
-  record(options, { mode, target }, header, submission, gone, { result, reply }, startMs);
+  joint.atEnd(async () => {
+    const last = await afterAll(outbox, { header, mode, gone }, result);
+    record(options, { mode, target }, header, submission, gone, { result: last, reply }, startMs);
+  });
   return { result, reply };
 }
 

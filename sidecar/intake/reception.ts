@@ -1,11 +1,13 @@
 // Decides over what comes in by SMTP and LMTP: which way each recipient's mail goes, and what the MTA hears. SMTP has
 // one verdict for a transaction, so one transaction goes one way; LMTP has one for each recipient, so the recipients
-// of a message may go different ways, each way with a hand-over and an id of its own. While no route is up, mail that
+// of a message may go different ways, each way with a hand-over and an id of its own, and what one way took is taken
+// back when the MTA leaves before the answer to all. While no route is up, mail that
 // nobody attempts is refused before its content is sent.
 
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import type { AttemptFirst, Settlement } from '../attempt/attempt-first.ts';
+import { createJointAnswer, type JointAnswer } from '../push/joint-answer.ts';
 import type { RouteHealth } from '../push/route-health.ts';
 import type { Mode, Target, Targets } from '../routing/targets.ts';
 import { deriveId } from './derived-id.ts';
@@ -94,9 +96,11 @@ function beginTransaction(
         if (group === undefined) groups.push({ way, recipients: [recipient] });
         else group.recipients.push(recipient);
       }
+      const joint = createJointAnswer();
       const settled = await Promise.allSettled(
-        groups.map(({ way, recipients }) => settle(options, terms, way, submission, recipients, gone)),
+        groups.map(({ way, recipients }) => settle(options, terms, way, submission, recipients, gone, joint)),
       );
+      await joint.end();
       const settlements = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       const isHeard = !gone.aborted && settlements.length === groups.length;
       for (const { conclude } of settlements) conclude?.(isHeard);
@@ -128,6 +132,7 @@ async function settle(
   submission: Submission,
   recipients: readonly Recipient[],
   gone: AbortSignal,
+  joint: JointAnswer,
 ): Promise<Pick<Settlement, 'replies'> & Partial<Settlement>> {
   const { clock, instance } = options;
   const { client, content, envelope } = submission;
@@ -152,7 +157,7 @@ async function settle(
     return alike(reply);
   }
   if (way.kind === 'hand-over') {
-    return alike((await handIn(options, way, headerOf(submission, facts), submission, gone)).reply);
+    return alike((await handIn(options, way, headerOf(submission, facts), submission, gone, joint)).reply);
   }
   const { target } = way;
   return attempting(options).settle({
@@ -174,6 +179,7 @@ async function settle(
             header,
             submission,
             gone,
+            joint,
             deadlineAtMs,
           );
           return handed.reply;

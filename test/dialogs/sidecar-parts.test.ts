@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
-import { type Fixture, receiverFor } from './sidecar-fixture.ts';
+import { type Fixture, receiverFor, sidecarFor } from './sidecar-fixture.ts';
 import { FRAMES, frame, httpSidecarFor } from './sidecar-http-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
 import { hang, kept, type ScriptedReceiver, status } from './sidecar-receiver.ts';
+import { connectRaw } from './sidecar-smtp-client.ts';
 
 const BOTH = ['a@x.example', 'b@y.example'];
 
@@ -105,4 +106,28 @@ test('HTTP: an operator hears of a part that its receiver keeps while another wa
   const sidecar = await httpSidecarFor(t, twoReceivers(x, y));
   await sidecar.transfer(frame('id1', { attempts: 1, recipients: BOTH }));
   assert.match((await sidecar.notice('double-possible')).message, /^id1 is at one receiver, which has begun/);
+});
+
+test('LMTP: a group accepted early is taken back when the MTA leaves before its replies', async (t) => {
+  const atX = createLedger();
+  const [x, y] = [await receiverFor(t), await receiverFor(t)];
+  x.script('POST', [], atX.honest);
+  x.script('DELETE', [], atX.honest);
+  y.script('POST', [], hang);
+  const text = `${twoReceivers(x, y)} LMTP_Listener { Listen "127.0.0.1:0" {} }`;
+  const fixture = await sidecarFor(t, text, { listen: [] });
+  const client = await connectRaw(fixture.sidecar.addresses.find(({ kind }) => kind === 'lmtp')?.port ?? 0);
+  await client.say('LHLO mta.example.com');
+  await client.say('MAIL FROM:<s@example.com>');
+  for (const recipient of BOTH) assert.match(await client.say(`RCPT TO:<${recipient}>`), /^250 /);
+  await client.say('DATA');
+  client.write('Subject: hello\r\n\r\nHello.\r\n.\r\n');
+  await x.until('POST', 1);
+  await y.until('POST', 1);
+  client.socket.destroy();
+  assert.deepEqual(await ends(fixture, 2), [
+    ['x.test', 'accepted', 'withdrawn', true],
+    ['y.test', 'in-doubt', 'withdrawn', true],
+  ]);
+  assert.equal(atX.held().size, 0);
 });

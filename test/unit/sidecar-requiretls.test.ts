@@ -6,6 +6,7 @@ import { handIn } from '../../sidecar/intake/hand-in.ts';
 import { MemoryBudget } from '../../sidecar/intake/memory-budget.ts';
 import type { XferOut } from '../../sidecar/log.ts';
 import { logTo } from '../../sidecar/log.ts';
+import { createJointAnswer } from '../../sidecar/push/joint-answer.ts';
 import type { Mode, Target } from '../../sidecar/routing/targets.ts';
 import { readTargets } from '../../sidecar/routing/targets.ts';
 import { configurationOf } from '../dialogs/sidecar-fixture.ts';
@@ -27,9 +28,11 @@ ${standIn === '' ? '' : `Domain two.test { Delivery_Method = "delay_xfer" Routes
     () => 0,
   );
   const outbox = {
-    add: ({ settle }: { settle(result: object): void }) =>
-      settle({ ending: 'accepted', reason: '', withdrawal: null, route: null, tries: 1, batch: 1 }),
+    add: ({ settle }: { settle(result: object): unknown }) =>
+      void settle({ ending: 'accepted', reason: '', withdrawal: null, route: null, tries: 1, batch: 1 }),
+    takeBack: async () => 'withdrawn' as const,
   };
+  const joint = createJointAnswer();
   const writer = new ContentWriter(new MemoryBudget(1_000));
   const handed = await handIn(
     { outboxes: new Map([[target, outbox]]), clock: systemClock, log },
@@ -50,7 +53,9 @@ ${standIn === '' ? '' : `Domain two.test { Delivery_Method = "delay_xfer" Routes
     },
     { client: { address: '127.0.0.1', name: 'mta', forwarded: new Map() }, content: await writer.finish() },
     new AbortController().signal,
+    joint,
   );
+  await joint.end();
   assert.equal(records.length, 1);
   return [`${handed.reply.code} ${handed.reply.enhanced} ${handed.reply.text}`, handed.result.tries];
 }
