@@ -111,9 +111,13 @@ export function createMetrics(): Metrics {
     maxHeld: gauge('delay_xfer_sidecar_held_bytes_limit', 'Max_Held_Bytes: past it mail is refused for now.'),
     connections: gauge('delay_xfer_sidecar_connections', 'Open connections of clients.', ['listener']),
     resident: gauge('process_resident_memory_bytes', 'Resident memory of the process, in octets.'),
-    cpu: gauge('process_cpu_seconds_total', 'User and system CPU time spent.'),
     started: gauge('process_start_time_seconds', 'When the process started, in seconds since 1970.'),
   };
+  const cpu = new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'User and system CPU time spent, in seconds.',
+    registers,
+  });
   gauges.started.set(Date.now() / 1000 - process.uptime());
   const recordMessage = (out: XferOut): void => {
     const labels = { mode: out.mode, verdict: out.verdict };
@@ -150,7 +154,8 @@ export function createMetrics(): Metrics {
       gauges.maxHeld.set(source.maxHeldBytes());
       const { user, system } = process.cpuUsage();
       gauges.resident.set(process.memoryUsage.rss());
-      gauges.cpu.set((user + system) / 1_000_000);
+      cpu.reset();
+      cpu.inc((user + system) / 1_000_000);
       return registry.metrics();
     },
   };

@@ -112,3 +112,17 @@ test('every metric stands in the page on the sidecar, and nothing else does', as
   const told = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, each]) => each);
   assert.deepEqual(told.toSorted(), exposed.toSorted());
 });
+
+test('what is called a total is a counter, and nothing else is', async (t) => {
+  const receiver = await receiverFor(t);
+  const sidecar = await withMetrics(t, delayedTo([receiver.port]));
+  const text = await scrape(metricsPort(sidecar));
+  const types = [...text.matchAll(/^# TYPE (\S+) (\w+)$/gm)].map(([, name = '', type]) => ({ name, type }));
+  assert.ok(types.length > 15);
+  for (const { name, type } of types) assert.equal(type === 'counter', name.endsWith('_total'), name);
+  const cpuSeconds = (scraped: string) => sampleOf(scraped, 'process_cpu_seconds_total') ?? 0;
+  assert.ok(cpuSeconds(text) > 0);
+  const { user, system } = process.cpuUsage();
+  assert.ok(cpuSeconds(text) <= (user + system) / 1_000_000);
+  assert.ok(cpuSeconds(await scrape(metricsPort(sidecar))) >= cpuSeconds(text));
+});
