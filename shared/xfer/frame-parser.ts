@@ -5,6 +5,7 @@
 // it is not copied where one chunk holds it whole, so a pushed chunk must not be written to afterwards. Hashes are
 // compared later, with the content scan.
 
+import { JoinedPieces } from '../message/joined-pieces.ts';
 import { type Boundary, type HeaderContext, readBoundary, readHeader } from './header.ts';
 import { parseJsonObject } from './json-object.ts';
 import { MAX_HEADER_LINE_BYTES, type TransferLimits } from './limits.ts';
@@ -44,8 +45,8 @@ export class FrameParser<C> {
   readonly #keep: KeepContent<C>;
   readonly #messages: XferMessage<C>[] = [];
   #problem: Problem | undefined;
-  /** The pieces of the line that is being read. */
-  #pieces: Buffer[] = [];
+  /** The line that is being read, where it came in pieces. */
+  #line: LineInPieces | undefined;
   /** Octets of the line or the content that is being read, so far. */
   #held = 0;
   /** Set while content is read. */
@@ -85,11 +86,15 @@ export class FrameParser<C> {
       this.#problem = problem('header-line-too-long', detail);
       return chunk.length;
     }
-    this.#pieces.push(chunk.subarray(from, end));
-    this.#held += end - from;
-    if (lf < 0) return chunk.length;
-    const line = joined(this.#pieces);
-    this.#pieces = [];
+    const piece = chunk.subarray(from, end);
+    this.#held += piece.length;
+    if (lf < 0) {
+      this.#line ??= lineInPieces();
+      this.#line.push(piece);
+      return chunk.length;
+    }
+    const line = this.#line?.end(piece) ?? piece;
+    this.#line = undefined;
     this.#held = 0;
     this.#beginFrame(line);
     return lf + 1;
@@ -179,6 +184,29 @@ function joined(pieces: readonly Buffer[]): Buffer {
   const [first, ...more] = pieces;
   if (first === undefined) return Buffer.alloc(0);
   return more.length === 0 ? first : Buffer.concat([first, ...more]);
+}
+
+interface LineInPieces {
+  push(piece: Buffer): void;
+  end(last: Buffer): Buffer;
+}
+
+function lineInPieces(): LineInPieces {
+  const pieces: Buffer[] = [];
+  // A line is bounded, so that its memory is not counted.
+  const line = new JoinedPieces({
+    take: () => true,
+    giveBack: () => undefined,
+    keep: (piece) => void pieces.push(piece),
+  });
+  return {
+    push: (piece) => void line.push(piece),
+    end(last) {
+      line.push(last);
+      line.end();
+      return Buffer.concat(pieces);
+    },
+  };
 }
 
 const LF = 0x0a;

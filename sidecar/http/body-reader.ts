@@ -3,6 +3,7 @@
 // nowhere before it does. The fields are read by shared/xfer, as the receiver reads them. Rejects when the stream
 // breaks off; then nothing is held any more.
 
+import { JoinedPieces } from '../../shared/message/joined-pieces.ts';
 import {
   addNewlines,
   convertNewlines,
@@ -125,11 +126,26 @@ class Held {
     return writer;
   }
 
-  /** For octets that no writer holds. */
-  take(sizeBytes: number): boolean {
-    if (this.memory.take(sizeBytes)) this.#otherBytes += sizeBytes;
-    else this.#failed = true;
-    return !this.#failed;
+  /** Octets that no writer holds, into `pieces`. Where they do not fit, the request has failed. */
+  collector(pieces: Buffer[]): { push(piece: Buffer): void; end(): void } {
+    const joined = new JoinedPieces({
+      take: (sizeBytes) => {
+        const fits = this.memory.take(sizeBytes);
+        if (fits) this.#otherBytes += sizeBytes;
+        return fits;
+      },
+      giveBack: (sizeBytes) => {
+        this.#otherBytes -= sizeBytes;
+        this.memory.release(sizeBytes);
+      },
+      keep: (piece) => void pieces.push(piece),
+    });
+    return {
+      push: (piece) => {
+        this.#failed ||= !joined.push(piece);
+      },
+      end: () => joined.end(),
+    };
   }
 
   release(): void {
@@ -189,12 +205,14 @@ function framesSink({ limits, nowMs }: BodyContext, held: Held): Sink {
 
 function jsonSink(headers: RequestHeaders, context: BodyContext, held: Held): Sink {
   const pieces: Buffer[] = [];
+  const collector = held.collector(pieces);
   return {
     push(piece) {
-      if (held.take(piece.length)) pieces.push(piece);
+      collector.push(piece);
       return undefined;
     },
     async end() {
+      collector.end();
       const body = Buffer.concat(pieces);
       const plain = { ...headers, 'content-encoding': undefined };
       const parsed = parseTransferBody({ endpoint: 'xfer', headers: plain, body }, context);
@@ -244,7 +262,8 @@ function rfc822Sink(headers: RequestHeaders, context: BodyContext, held: Held): 
 }
 
 function kumoSink(context: BodyContext, held: Held): Sink {
-  let line: Buffer[] = [];
+  const line: Buffer[] = [];
+  const collector = held.collector(line);
   let lineBytes = 0;
   let sizeBytes = 0;
   let writer: ContentWriter | undefined;
@@ -258,8 +277,7 @@ function kumoSink(context: BodyContext, held: Held): Sink {
       const lf = piece.indexOf(LF);
       const end = lf < 0 ? piece.length : lf;
       lineBytes += end;
-      if (lineBytes <= MAX_HEADER_LINE_BYTES) line.push(piece.subarray(0, end));
-      else line = [];
+      if (lineBytes <= MAX_HEADER_LINE_BYTES) collector.push(piece.subarray(0, end));
       if (lf < 0) return undefined;
       writer = held.writer();
       sizeBytes = piece.length - lf - 1;
@@ -273,6 +291,7 @@ function kumoSink(context: BodyContext, held: Held): Sink {
       }
       if (writer === undefined)
         return problem('frame-truncated', 'no LF; the body begins with one line of JSON');
+      collector.end();
       const read = readKumoLine(Buffer.concat(line), sizeBytes, headerContext(context));
       if (!read.ok) return read.problem;
       const { id, result } = read;

@@ -3,6 +3,7 @@
 // waits while the disk is behind, so that memory does not grow with the size of a message.
 
 import { createHash } from 'node:crypto';
+import { JoinedPieces } from '../../shared/message/joined-pieces.ts';
 import { addNewlines, countNewlines, NO_NEWLINES } from '../../shared/message/newlines.ts';
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -52,6 +53,11 @@ const MAX_BEHIND_BYTES = 256 * 1024;
 export class ContentWriter {
   readonly #memory: MemoryBudget;
   readonly #hash = createHash('sha256');
+  readonly #joined = new JoinedPieces({
+    take: (sizeBytes) => this.#take(sizeBytes),
+    giveBack: (sizeBytes) => this.#giveBack(sizeBytes),
+    keep: (piece) => this.#keep(piece),
+  });
   #newlines = NO_NEWLINES;
   #endsInCr = false;
   #sizeBytes = 0;
@@ -82,15 +88,8 @@ export class ContentWriter {
   /** False asks to wait for `drained` before more is written. */
   write(piece: Buffer): boolean {
     if (this.#failure !== undefined || this.#released || piece.length === 0) return true;
-    if (!this.#memory.take(piece.length)) return this.#fail({ kind: 'memory' });
-    this.#takenBytes += piece.length;
-    this.#hash.update(piece);
-    this.#newlines = addNewlines(this.#newlines, countNewlines(piece, this.#endsInCr));
-    this.#endsInCr = piece[piece.length - 1] === 0x0d;
-    this.#pieces.push(piece);
-    this.#sizeBytes += piece.length;
-    if (this.#file === undefined && this.#sizeBytes <= MAX_INLINE_BYTES) return true;
-    return this.#toDisk(piece);
+    if (!this.#joined.push(piece) && this.#failure === undefined) this.#fail({ kind: 'memory' });
+    return this.#behindBytes <= MAX_BEHIND_BYTES;
   }
 
   /** Resolves when the disk has caught up, or nothing is kept any more. */
@@ -100,6 +99,7 @@ export class ContentWriter {
 
   /** After the last piece. Rejects with `ContentFailedError` when `failed`, or when the disk fails at last. */
   async finish(): Promise<Content> {
+    if (this.#failure === undefined && !this.#released) this.#joined.end();
     while (this.#flushing !== undefined) await this.#flushing;
     if (this.#failure !== undefined) throw new ContentFailedError(this.#failure);
     const file = this.#file;
@@ -126,19 +126,41 @@ export class ContentWriter {
     this.#file?.release();
   }
 
-  #toDisk(piece: Buffer): boolean {
+  #take(sizeBytes: number): boolean {
+    if (this.#failure !== undefined || !this.#memory.take(sizeBytes)) return false;
+    this.#takenBytes += sizeBytes;
+    return true;
+  }
+
+  #giveBack(sizeBytes: number): void {
+    this.#takenBytes -= sizeBytes;
+    this.#memory.release(sizeBytes);
+  }
+
+  #keep(piece: Buffer): void {
+    if (this.#failure !== undefined) return;
+    this.#hash.update(piece);
+    this.#newlines = addNewlines(this.#newlines, countNewlines(piece, this.#endsInCr));
+    this.#endsInCr = piece[piece.length - 1] === 0x0d;
+    this.#pieces.push(piece);
+    this.#sizeBytes += piece.length;
+    if (this.#file === undefined && this.#sizeBytes <= MAX_INLINE_BYTES) return;
+    const failure = this.#toDisk(piece);
+    if (failure !== undefined) this.#fail({ kind: failure });
+  }
+
+  #toDisk(piece: Buffer): 'memory' | 'scratch' | undefined {
     let newBytes = piece.length;
     if (this.#file === undefined) {
       this.#head = Buffer.from(headOf(this.#pieces));
-      if (!this.#memory.take(this.#head.length)) return this.#fail({ kind: 'memory' });
-      this.#takenBytes += this.#head.length;
+      if (!this.#take(this.#head.length)) return 'memory';
       this.#file = this.#memory.scratch.file();
       newBytes = this.#sizeBytes;
     }
-    if (!this.#file.take(newBytes)) return this.#fail({ kind: 'scratch' });
+    if (!this.#file.take(newBytes)) return 'scratch';
     this.#behindBytes += newBytes;
     this.#flushing ??= this.#flush(this.#file);
-    return this.#behindBytes <= MAX_BEHIND_BYTES;
+    return undefined;
   }
 
   async #flush(file: ScratchFile): Promise<void> {
@@ -150,8 +172,7 @@ export class ContentWriter {
         await file.append(pieces);
         if (this.#released) break;
         this.#behindBytes -= sizeBytes;
-        this.#takenBytes -= sizeBytes;
-        this.#memory.release(sizeBytes);
+        this.#giveBack(sizeBytes);
       }
     } catch (error) {
       if (!this.#released) this.#fail({ kind: 'disk', reason: reasonOf(error) });
@@ -159,10 +180,9 @@ export class ContentWriter {
     this.#flushing = undefined;
   }
 
-  #fail(failure: ContentFailure): true {
+  #fail(failure: ContentFailure): void {
     this.#failure = failure;
     this.release();
-    return true;
   }
 }
 

@@ -112,3 +112,45 @@ for (const [name, request] of REQUESTS) {
     assert.deepEqual(await streamed(gzipped, halves), whole(gzipped));
   });
 }
+
+test('a body in chunks of one octet takes memory by its octets', async () => {
+  const lineBytes = 200_000;
+  const json = JSON.stringify({
+    id: 'j',
+    sender: '',
+    recipients: ['a@b.example'],
+    content: 'x'.repeat(lineBytes),
+  });
+  const bodies = [
+    [
+      'frames',
+      FRAMES,
+      frame('one')
+        .replace(LETTER, '')
+        .replace(/"sizeBytes":\d+/, `"sizeBytes":${lineBytes}`) + 'x'.repeat(lineBytes),
+    ],
+    ['json', { 'content-type': 'application/json' }, json],
+    ['rfc822', RFC822, 'x'.repeat(lineBytes)],
+  ] as const;
+  for (const [name, headers, text] of bodies) {
+    const octets = Buffer.from(text);
+    const memory = new MemoryBudget(2 * 1024 * 1024);
+    let mostBytes = 0;
+    const body = (async function* () {
+      for (let at = 0; at < octets.length; at += 1) {
+        // A copy, as from a socket: whoever keeps one keeps a Buffer.
+        yield Buffer.from(octets.subarray(at, at + 1));
+        if (memory.heldBytes > mostBytes) mostBytes = memory.heldBytes;
+      }
+    })();
+    const read = await readBody({ endpoint: 'xfer', headers, body }, { ...CONTEXT, memory });
+    assert.ok(read.ok, name);
+    for (const message of read.messages) {
+      assert.ok(message.kind === 'message', name);
+      assert.ok((message.content.pieces ?? []).length <= 32, name);
+    }
+    assert.ok(mostBytes <= octets.length + 65_536, `${name}: ${mostBytes} octets`);
+    read.release();
+    assert.equal(memory.heldBytes, 0, name);
+  }
+});

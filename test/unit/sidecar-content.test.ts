@@ -129,3 +129,64 @@ test('a CR or LF that stands alone is noticed, wherever the content is cut', asy
     assert.equal(await bareIn([...text]), bare, `${JSON.stringify(text)}, octet by octet`);
   }
 });
+
+test('content in the smallest pieces takes memory by its octets, in few pieces', async () => {
+  const memory = new MemoryBudget(16 * MIB);
+  const octets = randomBytes(300_001);
+  for (const [pieceBytes, mostPieces] of [
+    [1, 32],
+    [3, 32],
+    [4_095, 32],
+    [4_096, 74],
+  ] as const) {
+    const writer = new ContentWriter(memory);
+    for (let at = 0; at < octets.length; at += pieceBytes) {
+      writer.write(octets.subarray(at, at + pieceBytes));
+      const heldBytes = memory.heldBytes;
+      assert.ok(
+        heldBytes >= at && heldBytes <= 2 * (at + pieceBytes) && heldBytes <= at + 65_536 + pieceBytes,
+      );
+    }
+    const content = await writer.finish();
+    const pieces = content.pieces ?? [];
+    assert.ok(pieces.length <= mostPieces, `${pieces.length} pieces`);
+    assert.ok(Buffer.concat(pieces).equals(octets));
+    assert.deepEqual(content.sha256, createHash('sha256').update(octets).digest());
+    assert.equal(memory.heldBytes, octets.length);
+    writer.release();
+    assert.equal(memory.heldBytes, 0);
+  }
+});
+
+test('small pieces among large ones stay in their order, in memory and in a file', async (t) => {
+  const memory = new MemoryBudget(16 * MIB, new ScratchSpace(64 * MIB, directoryFor(t)));
+  for (const sizeBytes of [MIB, 5 * MIB]) {
+    const octets = randomBytes(sizeBytes);
+    const writer = new ContentWriter(memory);
+    const sizes = [1, 5_000, 2, 40_000, 4_095, 4_096];
+    for (let at = 0, index = 0; at < octets.length; index += 1) {
+      const pieceBytes = sizes[index % sizes.length] ?? 1;
+      if (!writer.write(octets.subarray(at, at + pieceBytes))) await writer.drained();
+      at += pieceBytes;
+    }
+    const content = await writer.finish();
+    assert.ok((await readAll(content)).equals(octets));
+    assert.deepEqual(content.sha256, createHash('sha256').update(octets).digest());
+    writer.release();
+    assert.deepEqual([memory.heldBytes, memory.scratch.heldBytes], [0, 0]);
+  }
+});
+
+test('a message may fill the memory that is left to its last octet, also in small pieces', async () => {
+  const memory = new MemoryBudget(1_000);
+  const writer = new ContentWriter(memory);
+  for (let at = 0; at < 1_000; at += 10) writer.write(Buffer.alloc(10, 'a'));
+  assert.equal((await writer.finish()).sizeBytes, 1_000);
+  assert.equal(memory.heldBytes, 1_000);
+  const other = new ContentWriter(memory);
+  other.write(Buffer.from('a'));
+  await assert.rejects(other.finish(), { code: 'content-failed' });
+  assert.equal(memory.heldBytes, 1_000);
+  writer.release();
+  assert.equal(memory.heldBytes, 0);
+});
