@@ -3,10 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { test } from 'node:test';
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import type { SMTPServerOptions } from 'smtp-server';
 import { createAddressPolicy } from '../../shared/routing/address-policy.ts';
 import { createRouter } from '../../shared/routing/create-router.ts';
 import { createDnsResolver } from '../../shared/routing/dns-resolver.ts';
@@ -20,6 +19,7 @@ import { memoryStore } from '../unit/sts-world.ts';
 import { createAuthority, type ServerCertificate, selfSigned } from './authority.ts';
 import { startScriptedDns } from './scripted-dns.ts';
 import { client, HELLO, letter, target, told } from './smtp-session.ts';
+import { type MailHost, policyServer, portOf, startMailHost } from './sts-hosts.ts';
 
 const authority = createAuthority();
 const policyHost = authority.issue({ names: ['mta-sts.example.net'] });
@@ -125,40 +125,6 @@ test('without a policy of its domain mail goes to whoever DNS names', async () =
   assert.deepEqual(mail.arrived, ['TLS']);
 });
 
-interface MailHost extends AsyncDisposable {
-  readonly port: number;
-  /** How each message came. */
-  readonly arrived: readonly string[];
-}
-
-async function startMailHost(
-  certificate: ServerCertificate,
-  options: SMTPServerOptions = {},
-): Promise<MailHost> {
-  const arrived: string[] = [];
-  const server = new SMTPServer({
-    ...certificate,
-    authOptional: true,
-    disabledCommands: ['AUTH'],
-    onData(stream, session, callback) {
-      stream.resume().once('end', () => {
-        arrived.push(session.secure ? 'TLS' : 'clear');
-        callback(null);
-      });
-    },
-    ...options,
-  });
-  // A client that leaves after the handshake is the server's error too.
-  server.on('error', () => {});
-  server.listen(0, '127.0.0.1');
-  await once(server.server, 'listening');
-  return {
-    port: portOf(server.server),
-    arrived,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => void server.close(() => resolve())),
-  };
-}
-
 interface Course {
   readonly mode: 'enforce' | 'testing' | 'gone';
   readonly zone?: string;
@@ -175,7 +141,8 @@ async function deliver(
   readonly results: readonly string[];
 }> {
   await using dns = await startScriptedDns(zone);
-  const policies = mode === 'gone' ? createTcpServer((socket) => socket.destroy()) : policyServer(mode);
+  const policies =
+    mode === 'gone' ? createTcpServer((socket) => socket.destroy()) : policyServer(policyHost, mode);
   policies.listen(0, '127.0.0.1');
   await once(policies, 'listening');
   try {
@@ -235,17 +202,4 @@ function routerOf(dnsServer: string, smtpPort: number, policyPort: number, store
     clock: { nowMs: () => 1_795_341_600_000, pause: () => Promise.resolve() },
   });
   return withTlsPolicy(router, policies, { settingsFor: () => ({ enableMtaSts: true, routes: [] }) });
-}
-
-function policyServer(mode: 'enforce' | 'testing'): Server {
-  return createServer(policyHost, (_, response) => {
-    response.writeHead(200, { 'content-type': 'text/plain' });
-    response.end(`version: STSv1\r\nmode: ${mode}\r\nmx: mx.example.net\r\nmax_age: 604800\r\n`);
-  });
-}
-
-function portOf(server: Server): number {
-  const address: AddressInfo | string | null = server.address();
-  assert.ok(address !== null && typeof address === 'object');
-  return address.port;
 }
