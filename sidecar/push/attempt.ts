@@ -12,6 +12,7 @@ import type { EncodedBody } from './compression.ts';
 import type { Open } from './ending.ts';
 import type { TransferTools } from './hand-over.ts';
 import type { HeldMessage, PushSample } from './held-message.ts';
+import { reasonOf } from './http-exchange.ts';
 import { type HttpOutcome, sizeOf } from './receiver-client.ts';
 import type { Passage } from './route-health.ts';
 import { upload } from './upload.ts';
@@ -52,15 +53,35 @@ export interface Try {
   uploaded(): void;
 }
 
-/** Marks messages `inDoubt` as soon as they are. Never rejects. */
+/** Marks messages `inDoubt` as soon as they are, and releases the passage. Never rejects. */
 export async function attempt(tools: TransferTools, passage: Passage, one: Try): Promise<Step> {
+  const sent = { left: false };
+  try {
+    return await fillAndSend(tools, passage, one, sent);
+  } catch (error) {
+    // A fault of ours, as in writing a header: its messages end here, and those of other transfers go on.
+    const reason = `the request cannot be made: ${reasonOf(error)}`;
+    for (const each of one.open) each.inDoubt ||= sent.left;
+    tools.operator.cannotSend(passage.route, reason);
+    return { kind: 'give-up', left: sent.left, reason };
+  } finally {
+    passage.release();
+  }
+}
+
+async function fillAndSend(
+  tools: TransferTools,
+  passage: Passage,
+  one: Try,
+  sent: { left: boolean },
+): Promise<Step> {
   const [first] = one.open;
   if (first?.message.header.upload && !one.isUploaded) {
     const step = await fill(tools, passage, first.message, one.timeoutMs());
     if (step !== undefined) return step;
     one.uploaded();
   }
-  return send(tools, passage, one.open, one.timeoutMs());
+  return send(tools, passage, one.open, one.timeoutMs(), sent);
 }
 
 async function fill(
@@ -106,12 +127,11 @@ async function send(
   passage: Passage,
   open: readonly Open[],
   timeoutMs: number,
+  sent: { left: boolean },
 ): Promise<Step> {
   const { client, clock, compression, operator } = tools;
   const { whereabouts } = tools.health;
   const { target, route } = passage;
-  // From now on a repeat of its MTA goes there too, also while this try is still under way.
-  for (const { message } of open) whereabouts.leaveFor(tools.keyOf(message.header.id), route);
   const body = await compression.encode(
     route,
     open.flatMap(({ message: { header, content } }) => [
@@ -120,6 +140,9 @@ async function send(
     ]),
   );
   const startedAtMs = clock.nowMs();
+  // From now on a repeat of its MTA goes there too, also while this try is still under way.
+  for (const { message } of open) whereabouts.leaveFor(tools.keyOf(message.header.id), route);
+  sent.left = true;
   const outcome = await client.send(target, route, {
     method: 'POST',
     path: target.uri,

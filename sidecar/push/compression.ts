@@ -33,8 +33,12 @@ export class Compression {
     const plain = { pieces, gzipped: false };
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
     if (sizeBytes === 0 || !this.#wanted(route, pieces, sizeBytes)) return plain;
-    const packed = await gzip(Buffer.concat(pieces, sizeBytes), { level: LEVEL });
-    return { pieces: [packed], gzipped: true };
+    try {
+      return { pieces: [await gzip(Buffer.concat(pieces, sizeBytes), { level: LEVEL })], gzipped: true };
+    } catch {
+      // zlib finds no memory: plain, the mail needs none.
+      return plain;
+    }
   }
 
   /** Whether the answer refuses gzip as such; from then on the route gets none. */

@@ -4,7 +4,7 @@
 // and test/dialogs/sidecar-fire.test.ts fail without it. How a message ends is in ending.ts, what a try
 // brings in attempt.ts.
 
-import type { XferRoute } from '../../shared/config/routes.ts';
+import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
 import type { Reply } from '../../shared/smtp/reply.ts';
 import { MIN_PATIENCE_MS } from '../../shared/xfer/patience.ts';
 import type { Clock } from '../clock.ts';
@@ -13,8 +13,9 @@ import type { Target } from '../routing/targets.ts';
 import { attempt, type Step } from './attempt.ts';
 import { backoffMs } from './backoff.ts';
 import type { Compression } from './compression.ts';
-import { endMessage, type Open } from './ending.ts';
-import type { HeldMessage, PushSample } from './held-message.ts';
+import { endMessage, type Open, type WantedEnding } from './ending.ts';
+import type { HandOverResult, HeldMessage, PushSample } from './held-message.ts';
+import { reasonOf } from './http-exchange.ts';
 import type { Operator } from './operator.ts';
 import type { ReceiverClient } from './receiver-client.ts';
 import type { Passage, RouteHealth } from './route-health.ts';
@@ -95,7 +96,11 @@ class Transfer {
 
   /** Resolves when each message is settled. A withdrawal, which may take half a minute, keeps no other message waiting. */
   async run(): Promise<void> {
-    await this.#tryOn();
+    try {
+      await this.#tryOn();
+    } catch (error) {
+      this.#endAll('untaken', reasonOf(error));
+    }
     await Promise.all(this.#endings);
   }
 
@@ -123,7 +128,6 @@ class Transfer {
           this.#uploadedTo = passage.route;
         },
       });
-      passage.release();
       if (await this.#ended(passage, step)) return;
     }
   }
@@ -225,16 +229,41 @@ class Transfer {
   }
 
   #end(one: Open, ending: Ending, reason: string, refusal?: Reply): void {
-    const passage = this.#pinned ?? this.#passage;
-    const ended = endMessage(this.#tools, one, {
+    const at = this.#pinned ?? this.#passage;
+    const wanted = {
       ending,
       reason,
       ...(refusal !== undefined && { refusal }),
-      ...(passage !== undefined && { at: passage }),
+      ...(at !== undefined && { at }),
       tries: this.#tries,
       batch: this.#batch,
+    };
+    this.#endings.push(endOnce(this.#tools, one, wanted));
+  }
+}
+
+// Whatever fails in us, its MTA hears of the message.
+async function endOnce(tools: TransferTools, one: Open, wanted: WantedEnding): Promise<void> {
+  let isSettled = false;
+  const settle = (result: HandOverResult): Promise<void> | undefined => {
+    if (isSettled) return undefined;
+    isSettled = true;
+    return one.message.settle(result);
+  };
+  try {
+    await endMessage(tools, { ...one, message: { ...one.message, settle } }, wanted);
+  } catch (error) {
+    const { at, tries, batch } = wanted;
+    const isUnconfirmed = one.inDoubt && one.message.mode === 'delayed';
+    if (at !== undefined) tools.operator.cannotSend(at.route, reasonOf(error));
+    settle({
+      ending: one.inDoubt ? 'in-doubt' : 'untaken',
+      reason: reasonOf(error),
+      withdrawal: isUnconfirmed ? 'unconfirmed' : null,
+      route: at === undefined ? null : formatXferRoute(at.route),
+      tries,
+      batch,
     });
-    this.#endings.push(ended);
   }
 }
 

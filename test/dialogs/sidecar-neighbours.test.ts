@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../sidecar/clock.ts';
+import type { HandOverResult } from '../../sidecar/push/held-message.ts';
 import { receiverFor } from './sidecar-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
-import { pusherFor } from './sidecar-push.ts';
+import { contentOf, pusherFor } from './sidecar-push.ts';
 import { type Answer, accept, hang, type ScriptedReceiver, status } from './sidecar-receiver.ts';
 
 interface HeldClock extends Clock {
@@ -194,6 +195,43 @@ test('a large message that tests a route keeps nobody out while its content goes
   assert.deepEqual(
     notices.map(({ code }) => code),
     ['route-down', 'route-up'],
+  );
+});
+
+test('a message that cannot be written as a frame ends alone, and leaves its route and its transfer to others', async (t) => {
+  const receiver = await receiverFor(t);
+  const route = `xfer://127.0.0.1?port=${receiver.port}`;
+  const { push, outbox, notices } = pusherFor(t, [route], { outbox: { maxTransfers: 1 } });
+  const content = contentOf('odd\r\n');
+  const header = {
+    id: 'odd',
+    envelope: { sender: '', recipients: [], smtputf8: false, requireTls: false, body: '7BIT' as const },
+    sizeBytes: content.sizeBytes,
+    attempts: 1,
+    upload: false,
+    receivedAtMs: Number.NaN,
+    meta: {},
+  };
+  const gone = new AbortController().signal;
+  const odd = await new Promise<HandOverResult>((settle) => {
+    outbox.add({
+      mode: 'delayed',
+      header,
+      content,
+      deadlineAtMs: Date.now() + 60_000,
+      gone,
+      settle: (result) => void settle(result),
+    });
+  });
+  assert.deepEqual(
+    [odd.ending, odd.withdrawal, odd.reason],
+    ['untaken', null, 'the request cannot be made: Invalid time value'],
+  );
+  assert.equal((await push('next\r\n')).ending, 'accepted');
+  await outbox.idle();
+  assert.deepEqual(
+    notices.map(({ code }) => code),
+    ['cannot-send'],
   );
 });
 

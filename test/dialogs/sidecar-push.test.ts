@@ -32,6 +32,13 @@ for (const [what, route, pieces, gzipped] of [
   });
 }
 
+test('compression: what there is no memory for travels plain', async () => {
+  // More than the address space of a process has.
+  const pieces = new Array<Buffer>(2 ** 17).fill(Buffer.alloc(2 ** 30));
+  const encoded = await new Compression().encode(xferRoute('xfer://192.0.2.1?gzip=1'), pieces);
+  assert.deepEqual([encoded.gzipped, encoded.pieces === pieces], [false, true]);
+});
+
 test('a compressed transfer says so, and arrives octet for octet', async (t) => {
   const receiver = await receiverFor(t);
   const { push, samples } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}&gzip=1`]);
