@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatXferRoute } from '../../shared/config/routes.ts';
+import { sleep } from '../../sidecar/clock.ts';
 import { Whereabouts } from '../../sidecar/push/whereabouts.ts';
 import { configurationOf, delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
@@ -91,14 +92,66 @@ test('a withdrawal that was given up is not done after its MTA came back and hea
   );
 });
 
+test('doubt that no withdrawal ended is withdrawn when its MTA comes back, also by a request that was refused', async (t) => {
+  const ledger = createLedger();
+  const receiver = await receiverFor(t);
+  const target = { handoffDeadlineMs: 8_000, responseTimeoutMs: 4_000 };
+  const { push, notices } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], {
+    clock: fastClock(20),
+    target,
+  });
+  receiver.script('POST', [], ledger.storing(hang));
+  receiver.script('DELETE', [], hang);
+  const first = await push(MAIL);
+  assert.deepEqual([first.ending, first.withdrawal], ['in-doubt', 'unconfirmed']);
+  receiver.script('POST', [], status(401));
+  receiver.script('DELETE', [], ledger.honest);
+  const second = await push(MAIL, { withinMs: 60_000 });
+  assert.deepEqual([second.ending, second.withdrawal], ['untaken', 'withdrawn']);
+  assert.equal(ledger.held().size, 0);
+  assert.deepEqual(
+    notices.map(({ code }) => code),
+    ['withdrawal-unconfirmed', 'receiver-refuses-us'],
+  );
+});
+
+test('doubt is withdrawn when its MTA comes back while the receiver is down, as soon as it is up again', async (t) => {
+  const ledger = createLedger();
+  const receiver = await startReceiver();
+  const spare = await receiverFor(t);
+  const target = { handoffDeadlineMs: 30_000, responseTimeoutMs: 15_000, hostFailureRetryMs: 3_600_000 };
+  const { push, exchanges } = pusherFor(
+    t,
+    [receiver.port, spare.port].map((port) => `xfer://127.0.0.1?port=${port}`),
+    { clock: fastClock(20), target },
+  );
+  receiver.script('POST', [], (request, response) => {
+    ledger.storing(() => response.socket?.destroy())(request, response);
+    void receiver.close();
+  });
+  const first = await push(MAIL);
+  assert.deepEqual([first.ending, first.withdrawal], ['in-doubt', 'unconfirmed']);
+  const asked = exchanges.length;
+  const second = push(MAIL, { withinMs: 60_000 });
+  while (exchanges.length === asked) await new Promise((wake) => setTimeout(wake, 5));
+  const back = await startReceiver(receiver.port);
+  t.after(() => back.close());
+  back.script('DELETE', [], ledger.honest);
+  const { ending, withdrawal, tries } = await second;
+  assert.deepEqual([ending, withdrawal, tries], ['no-route', 'withdrawn', 0]);
+  assert.equal(ledger.held().size, 0);
+  assert.equal(spare.requests.length, 0);
+});
+
 test('rerouted mail in doubt comes back to the receiver that may have it, though another is up', async (t) => {
   const ledger = createLedger();
+  const clock = fastClock(20);
   const receiver = await startReceiver();
   const spare = await receiverFor(t);
   const { push } = pusherFor(
     t,
     [receiver.port, spare.port].map((port) => `xfer://127.0.0.1?port=${port}`),
-    { clock: fastClock(20), target: { handoffDeadlineMs: 8_000, responseTimeoutMs: 4_000 } },
+    { clock, target: { handoffDeadlineMs: 8_000, responseTimeoutMs: 4_000 } },
   );
   receiver.script('POST', [], ledger.storing(hang));
   assert.equal((await push(MAIL, { mode: 'rerouted' })).ending, 'in-doubt');
@@ -109,12 +162,9 @@ test('rerouted mail in doubt comes back to the receiver that may have it, though
   const back = await startReceiver(receiver.port);
   t.after(() => back.close());
   back.script('POST', [], ledger.honest);
-  let last = await push(MAIL, { mode: 'rerouted' });
-  while (last.ending === 'no-route') {
-    await new Promise((wake) => setTimeout(wake, 20));
-    last = await push(MAIL, { mode: 'rerouted' });
-  }
-  assert.equal(last.ending, 'duplicate');
+  // Host_Failure_Retry is over.
+  await sleep(clock, 6_000);
+  assert.equal((await push(MAIL, { mode: 'rerouted' })).ending, 'duplicate');
   assert.deepEqual([...ledger.held().values()].map(String), [MAIL]);
   assert.deepEqual(
     spare.requests.map(({ frames }) => frames.map(({ content }) => String(content))),
