@@ -63,6 +63,12 @@ export async function perform(
       else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', ready);
     });
     outgoing.on('error', (error) => {
+      if (isFaultOfWriting(error)) {
+        const reason = `the request cannot be written: ${reasonOf(error)}`;
+        // Octets go in their order: behind a write that failed nothing followed.
+        settle(left ? { kind: 'unreadable', reason } : { kind: 'unreachable', ours: true, reason });
+        return;
+      }
       const stale = outgoing.reusedSocket && !answering && isClosedConnection(error);
       fail(reasonOf(error, host), stale ? 'stale' : 'cut');
     });
@@ -140,6 +146,15 @@ async function readAnswer(response: IncomingMessage, moved: () => void): Promise
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+// This machine did not take the octets, whatever the network does.
+function isFaultOfWriting(error: unknown): boolean {
+  const syscall = error instanceof Error && 'syscall' in error ? error.syscall : undefined;
+  return (
+    (syscall === 'write' || syscall === 'writev') &&
+    ['EINVAL', 'EFAULT', 'EMSGSIZE', 'ENOBUFS', 'ENOMEM'].includes(codeOf(error))
+  );
 }
 
 function isClosedConnection(error: unknown): boolean {

@@ -40,7 +40,7 @@ export type HttpOutcome =
     }
   /** `stale`: a kept connection that ended before the first octet of an answer, as one that the server had closed. */
   | { readonly kind: 'lost'; readonly reason: string; readonly how: 'timeout' | 'cut' | 'stale' }
-  /** The body could not be read to its end; the receiver never has it whole. */
+  /** The body could not be read or written to its end, for a reason on this side; the receiver never has it whole. */
   | { readonly kind: 'unreadable'; readonly reason: string };
 
 /** One exchange, for a trace of the dialogue: no content, no credentials. */
