@@ -105,7 +105,7 @@ export class Dialogue {
 
   /** The content has come, or never will. */
   contentEnded(): void {
-    this.#mail = undefined;
+    this.#forget();
     this.#faultyCommands = 0;
   }
 
@@ -161,7 +161,7 @@ export class Dialogue {
     }
     if (name === '') return this.#fault(501, '5.5.4', `${verb} takes a name`);
     this.#forget();
-    this.#client = { ...this.#client, name, forwarded: new Map() };
+    this.#client = { ...this.#client, name };
     const { hostName } = this.#settings;
     return { code: 250, text: verb === 'HELO' ? hostName : [hostName, ...this.#extensions()].join('\n') };
   }
@@ -209,9 +209,11 @@ export class Dialogue {
     return 'code' in begun ? begun : new Mail(envelope, begun, terms.protocol);
   }
 
+  // XFORWARD speaks of one transaction; after a MAIL that is refused it holds for the next one.
   #forget(): void {
     this.#mail = undefined;
     this.#mailRefusal = undefined;
+    this.#client = { ...this.#client, forwarded: new Map() };
   }
 
   // After a refused MAIL, what a client pipelined behind it hears the same: a 503 could be taken for the verdict.
@@ -244,7 +246,11 @@ export class Dialogue {
     if (this.#mail !== undefined) return this.#fault(503, '5.5.1', 'a transaction is open');
     const parsed = parseXforward(rest);
     if (!parsed.ok) return parsed.reply;
-    const forwarded = new Map([...this.#client.forwarded, ...parsed.value]);
+    const forwarded = new Map(this.#client.forwarded);
+    for (const [name, value] of parsed.value) {
+      if (value === undefined) forwarded.delete(name);
+      else forwarded.set(name, value);
+    }
     this.#client = { ...this.#client, forwarded };
     return OK;
   }

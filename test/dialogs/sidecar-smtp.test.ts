@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
 import { hang } from './sidecar-receiver.ts';
 import { connectRaw, deliver, offer, openRaw } from './sidecar-smtp-client.ts';
+import { listenerFor } from './sidecar-smtp-listener.ts';
 
 const MAIL = 'Subject: hello\r\n\r\nHello.\r\n';
 
@@ -343,4 +344,32 @@ test('a client that says nothing for too long is let go, but not while it waits 
   await idle.closed;
   receiver.script('POST', [hang]);
   assert.match(await deliver(port, 'a@example.net', MAIL), /^250 /);
+});
+
+test('XFORWARD speaks of one transaction: RSET and the end of its content forget it, a refused MAIL does not', async (t) => {
+  const { port, taken } = await listenerFor(t);
+  const client = await connectRaw(port);
+  await client.say('EHLO mta.example.com');
+  const hand = async (): Promise<void> => {
+    await client.say('MAIL FROM:<s@example.com>');
+    await client.say('RCPT TO:<a@example.net>');
+    await client.say('DATA');
+    client.write('Hello.\r\n.\r\n');
+    assert.equal(await client.reply(), '250 2.0.0 taken');
+  };
+  await client.say('XFORWARD NAME=c.example ADDR=192.0.2.77 IDENT=Q1');
+  assert.match(await client.say('MAIL FROM:<s@example.com> SIZE=x'), /^455 /);
+  await hand();
+  await hand();
+  await client.say('XFORWARD NAME=c.example IDENT=Q2');
+  await client.say('RSET');
+  await hand();
+  await client.say('XFORWARD NAME=c.example IDENT=Q3');
+  await client.say('XFORWARD NAME=[UNAVAILABLE] ADDR=[TEMPUNAVAILABLE]');
+  await hand();
+  assert.deepEqual(
+    taken.map(({ client: { forwarded } }) => Object.fromEntries(forwarded)),
+    [{ NAME: 'c.example', ADDR: '192.0.2.77', IDENT: 'Q1' }, {}, {}, { IDENT: 'Q3' }],
+  );
+  client.socket.destroy();
 });
