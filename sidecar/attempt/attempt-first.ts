@@ -1,7 +1,8 @@
 // Attempt_First: the sidecar tries SMTP itself, as a Momentum sender does, and hands over what that does not settle.
 // Invariant (nobody is forgotten): the MTA hears 250 for a recipient only when the destination took the mail or the
 // receiver has it. Invariant (few doubles): who was delivered, and whose MTA did not hear so, is skipped when the
-// message comes again. Enforced here; test/dialogs/sidecar-attempt.test.ts fails without them.
+// message comes again; who is being delivered, or is with a receiver, is not tried beside that. Enforced here;
+// test/dialogs/sidecar-attempt.test.ts and sidecar-attempt-repeats.test.ts fail without them.
 
 import { isIP } from 'node:net';
 import type { Recipient } from '../../shared/message/envelope.ts';
@@ -169,7 +170,10 @@ export function createAttemptFirst(options: AttemptFirstOptions): AttemptFirst {
 
 const UNDER_WAY = ownReply(451, '4.3.2', 'an attempt to deliver this very message is under way');
 
-/** What a receiver may have, content that must be converted, and, where a receiver can write it, a report of success, are not for us. */
+/**
+ * What a receiver may have, content that must be converted, and, where a receiver can write it, a report of success,
+ * are not for us.
+ */
 function mayAttempt({ handOver, submission }: Work, { notify }: Recipient): boolean {
   if (submission.content.bareNewlines || handOver?.mayBeThere === true) return false;
   return handOver === undefined || notify?.includes('SUCCESS') !== true;
