@@ -13,8 +13,7 @@ import type { HttpSettings } from './settings.ts';
 
 /** Undefined lets the request in. */
 export function refuseRequest(
-  request: {
-    readonly headers: IncomingMessage['headers'];
+  request: Addressed & {
     readonly socket: Pick<Socket, 'remoteAddress' | 'localAddress'>;
   },
   /** That of this request included. */
@@ -31,11 +30,39 @@ export function refuseRequest(
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) {
     return problem('forbidden', 'requests of web pages are not taken');
   }
-  const local = isLoopback(socket.localAddress ?? '');
-  if (local && !isOwnName(headers.host, settings.hostName)) {
-    return problem('forbidden', 'the Host header does not name this machine; use localhost or its address');
-  }
-  return undefined;
+  return isLoopback(socket.localAddress ?? '')
+    ? refuseName(request, settings.hostName)
+    : refuseHosts(request);
+}
+
+/** What a request says of whom it asks. */
+export type Addressed = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'url'>;
+
+/** Refuses what asks for another machine than this one. */
+export function refuseName(request: Addressed, hostName: string): Problem | undefined {
+  const { authority } = targetOf(request);
+  if (isOwnName(authority, hostName)) return refuseHosts(request);
+  return problem('forbidden', 'the Host header does not name this machine; use localhost or its address');
+}
+
+/** RFC 9112 §3.2: where there are two, whoever stands between may have gone by the other one. */
+function refuseHosts({ rawHeaders }: Addressed): Problem | undefined {
+  const hosts = rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host');
+  return hosts.length > 1 ? problem('bad-field', 'the request has more than one Host header') : undefined;
+}
+
+export interface Target {
+  /** Undefined where an HTTP/1.0 client names nobody. */
+  readonly authority: string | undefined;
+  /** Without its query. */
+  readonly path: string;
+}
+
+/** A target with an authority of its own goes before the Host header (RFC 9112 §3.2.2). */
+export function targetOf({ url = '', headers }: Pick<Addressed, 'url' | 'headers'>): Target {
+  const absolute = /^http:\/\/([^/?#]*)(.*)$/i.exec(url);
+  const [, authority = headers.host, rest = url] = absolute ?? [];
+  return { authority, path: rest.split('?', 1)[0] || (absolute === null ? '' : '/') };
 }
 
 export function strangerProblem(address: string): Problem {
@@ -43,7 +70,7 @@ export function strangerProblem(address: string): Problem {
 }
 
 /** An HTTP/1.0 client says no Host, and is no browser. */
-export function isOwnName(host: string | undefined, hostName: string): boolean {
+function isOwnName(host: string | undefined, hostName: string): boolean {
   if (host === undefined) return true;
   const name = host
     .replace(/:\d*$/, '')

@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http';
 import type { WireAnswer } from '../../shared/xfer/problem.ts';
-import { isOwnName } from './access.ts';
+import { refuseName, targetOf } from './access.ts';
 import { bind } from './bind.ts';
 
 export interface MetricsListenerOptions {
@@ -31,11 +31,13 @@ export async function listenMetrics(options: MetricsListenerOptions): Promise<Me
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 75_000 });
   server.maxConnections = MAX_CONNECTIONS;
   server.on('request', (request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const { path } = targetOf(request);
     const read = request.method === 'GET' || request.method === 'HEAD';
-    const answering = isOwnName(request.headers.host, options.hostName)
-      ? answerTo(options, path, read)
-      : Promise.resolve(plain(403, 'the Host header does not name this machine\n'));
+    const refusal = refuseName(request, options.hostName);
+    const answering =
+      refusal === undefined
+        ? answerTo(options, path, read)
+        : Promise.resolve(plain(refusal.status, `${refusal.detail}\n`));
     answering.then(
       ({ status, headers, body }) => {
         response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });

@@ -11,6 +11,7 @@ import { formatProblem, problem, type WireAnswer } from '../../shared/xfer/probl
 import { formatWithdrawn } from '../../shared/xfer/withdrawal.ts';
 import type { Clock } from '../clock.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
+import { targetOf } from './access.ts';
 import { answerOf, later, RETRY_AFTER_SECONDS } from './answer.ts';
 import { readBody } from './body-reader.ts';
 import type { HttpSettings } from './settings.ts';
@@ -46,16 +47,19 @@ const UPLOADS_PATH = `${DELAY_MESSAGE_PATH}/uploads`;
 /** Rejects when the body breaks off. */
 export async function answerRequest(context: RequestContext): Promise<WireAnswer> {
   const { request, settings } = context;
-  const { method = '', url = '' } = request;
-  const path = url.split('?', 1)[0] ?? '';
+  const { method = '' } = request;
+  const { path } = targetOf(request);
   const route = routeOf(path, method);
   if (route === undefined) {
     const detail = `there is nothing at this path; transfers go to ${DELAY_MESSAGE_PATH}`;
     return formatProblem(problem('not-found', detail));
   }
-  if (method !== route.method) {
-    const answer = formatProblem(problem('method-not-allowed', `this path takes ${route.method}`));
-    return { ...answer, headers: { ...answer.headers, allow: route.method } };
+  // What can be asked with GET can be asked with HEAD (RFC 9110 §9.3.2).
+  const methods = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
+  if (!methods.includes(method)) {
+    const allow = methods.join(', ');
+    const answer = formatProblem(problem('method-not-allowed', `this path takes ${allow}`));
+    return { ...answer, headers: { ...answer.headers, allow } };
   }
   switch (route.kind) {
     case 'health':
@@ -129,9 +133,8 @@ async function transfer(context: RequestContext, endpoint: 'xfer' | 'kumomta'): 
   const asked = parsePatience(header(request, 'x-xfer-patience-ms'), MAX_PATIENCE_MS);
   if (!asked.ok) return formatProblem(asked.problem);
   if (!ways.anyUp()) return later('unavailable', 'no route to any receiver is up');
-  context.proceed();
   const read = await readBody(
-    { endpoint, headers: headersOf(request), body: request.iterator({ destroyOnReturn: false }) },
+    { endpoint, headers: headersOf(request), body: wantedBody(context) },
     { limits: TRANSFER_LIMITS, nowMs: clock.nowMs(), makeId: randomUUID, memory },
   );
   if (!read.ok) {
@@ -147,6 +150,12 @@ async function transfer(context: RequestContext, endpoint: 'xfer' | 'kumomta'): 
   } finally {
     read.release();
   }
+}
+
+/** Asked for once its reader has found nothing against its headers, and not sent before by a client that waits. */
+async function* wantedBody({ request, proceed }: RequestContext): AsyncGenerator<Buffer> {
+  proceed();
+  yield* request.iterator({ destroyOnReturn: false });
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

@@ -68,7 +68,7 @@ export function askAt(
         response.on('end', () => {
           const whole = Buffer.concat(pieces);
           const isJson = /json/.test(response.headers['content-type'] ?? '');
-          const json = isJson ? JSON.parse(whole.toString()) : {};
+          const json = isJson && whole.length > 0 ? JSON.parse(whole.toString()) : {};
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: whole, json });
         });
       },

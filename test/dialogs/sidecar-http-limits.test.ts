@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import type { Network } from '../../shared/config/networks.ts';
 import { refuseRequest } from '../../sidecar/http/access.ts';
-import { delayedTo, receiverFor } from './sidecar-fixture.ts';
+import { closedPort, delayedTo, receiverFor } from './sidecar-fixture.ts';
 import { askAt, FRAMES, frame, httpSidecarFor } from './sidecar-http-fixture.ts';
 
 async function answerTo(request: ClientRequest): Promise<readonly [number | undefined, string]> {
@@ -85,7 +85,11 @@ test('strangers are not let in, and networks in Relay_Hosts are', () => {
     ] satisfies readonly Partial<Network>[],
   };
   const from = (remoteAddress: string, localAddress: string, host: string) =>
-    refuseRequest({ headers: { host }, socket: { remoteAddress, localAddress } }, 1, settings)?.detail;
+    refuseRequest(
+      { headers: { host }, rawHeaders: ['Host', host], url: '/', socket: { remoteAddress, localAddress } },
+      1,
+      settings,
+    )?.detail;
   assert.equal(from('198.51.100.7', '203.0.113.1', 'mail.example.com'), '198.51.100.7 is not in Relay_Hosts');
   assert.equal(from('192.0.2.7', '203.0.113.1', 'mail.example.com'), undefined);
   assert.equal(from('203.0.113.1', '203.0.113.1', 'mail.example.com'), undefined);
@@ -126,3 +130,75 @@ async function allOf(socket: Socket): Promise<string> {
   for await (const piece of socket) text += piece;
   return text;
 }
+
+/** What the listener says to these lines; the connection ends behind them. */
+async function said(port: number, lines: readonly string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write([...lines, 'Connection: close', '', ''].join('\r\n'));
+  return await allOf(socket);
+}
+
+test('a client that waits to be told to go on hears a refusal that its headers alone earn, and nothing before it', async (t) => {
+  const receiver = await receiverFor(t);
+  const sidecar = await httpSidecarFor(t, delayedTo([receiver.port]));
+  const refused: readonly (readonly [number, readonly string[]])[] = [
+    [415, ['Content-Type: text/plain', 'Content-Length: 100']],
+    [415, [`Content-Type: ${FRAMES}`, 'Content-Encoding: br', 'Content-Length: 100']],
+    [413, [`Content-Type: ${FRAMES}`, 'Content-Length: 68000000']],
+    [400, ['Content-Type: message/rfc822', 'Content-Length: 100']],
+  ];
+  for (const [status, headers] of refused) {
+    const start = ['POST /delay_message HTTP/1.1', 'Host: localhost', 'Expect: 100-continue'];
+    const answer = await said(sidecar.httpPort, [...start, ...headers]);
+    assert.equal(answer.slice(0, 12), `HTTP/1.1 ${status}`, headers.join('; '));
+  }
+  const asked = httpRequest({
+    host: '127.0.0.1',
+    port: sidecar.httpPort,
+    path: '/delay_message',
+    method: 'POST',
+    headers: { 'content-type': FRAMES, expect: '100-continue' },
+  });
+  const answer = answerTo(asked);
+  asked.flushHeaders();
+  await once(asked, 'continue');
+  asked.end(frame('wanted'));
+  assert.deepEqual(await answer, [200, '{"messages":[{"id":"wanted","status":"accepted"}]}']);
+});
+
+test('health is told without a body to who asks with HEAD', async (t) => {
+  const receiver = await receiverFor(t);
+  const up = await httpSidecarFor(t, delayedTo([receiver.port]));
+  const well = await up.ask({ method: 'HEAD', path: '/health' });
+  assert.deepEqual([well.status, well.body.length, well.headers['content-length']], [200, 0, '15']);
+  const down = await httpSidecarFor(t, delayedTo([await closedPort()]));
+  await down.transfer(frame('x'));
+  assert.equal((await down.ask({ method: 'HEAD', path: '/health' })).status, 503);
+  const wrong = await up.ask({ method: 'DELETE', path: '/health' });
+  assert.deepEqual([wrong.status, wrong.headers['allow']], [405, 'GET, HEAD']);
+});
+
+test('a request asks for one machine, and a target that names it goes before the Host header', async (t) => {
+  const receiver = await receiverFor(t);
+  const text = `${delayedTo([receiver.port])}\nMetrics_Listen = "127.0.0.1:0"`;
+  const { sidecar } = await httpSidecarFor(t, text);
+  const table: readonly (readonly [number, readonly string[]])[] = [
+    [200, ['GET /health HTTP/1.1', 'Host: localhost']],
+    [400, ['GET /health HTTP/1.1', 'Host: localhost', 'Host: localhost']],
+    [400, ['GET /health HTTP/1.1', 'Host: localhost', 'host: evil.example']],
+    [200, ['GET http://localhost/health HTTP/1.1', 'Host: localhost']],
+    [200, ['GET HTTP://127.0.0.1:8081/health?x HTTP/1.1', 'Host: evil.example']],
+    [403, ['GET http://evil.example/health HTTP/1.1', 'Host: localhost']],
+    [403, ['GET http://localhost@evil.example/health HTTP/1.1', 'Host: localhost']],
+    [404, ['GET http://localhost HTTP/1.1', 'Host: localhost']],
+    [404, ['GET ftp://localhost/health HTTP/1.1', 'Host: localhost']],
+  ];
+  const ports = sidecar.addresses.filter(({ kind }) => kind === 'http' || kind === 'metrics');
+  assert.equal(ports.length, 2);
+  for (const { kind, port } of ports) {
+    for (const [status, lines] of table) {
+      const answer = await said(port, lines);
+      assert.equal(answer.slice(0, 12), `HTTP/1.1 ${status}`, `${kind}: ${lines.join('; ')}`);
+    }
+  }
+});
