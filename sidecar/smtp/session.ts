@@ -214,7 +214,7 @@ export class SmtpSession {
     if (users === undefined) throw new Error('AUTH was offered without users');
     const { guard, peer } = this.#options;
     this.#wait();
-    const right = await guard.verify(users, peer.address, name, password);
+    const right = await guard.verify(users, peer.address, name, password, () => this.#ended);
     if (this.#ended) return;
     this.#trace('event', right ? `authenticated as ${name}` : 'wrong name or password');
     this.#take(this.#dialogue.verified(name, right));
