@@ -139,6 +139,7 @@ Accepted, and told when a file is read or checked:
 
 ${rows.map((row) => `* \`${row.name}\`: ${idleOf(row.withoutEffect ?? '').replace(/^Without effect: /, '')}`).join('\n')}
 * Momentum's other options and its stanzas (\`Control_Listener\`, \`Pathway\`, \`Peer\`, \`ThreadPool\`, \`EC_Logger\` and
-  their like) are read over with a warning; what neither of us knows is a fault.
+  their like) are read over with a warning, and so is \`name "instance" { … }\` of a module; what else neither of us knows
+  is a fault.
 `;
 }

@@ -2,7 +2,7 @@
 
 import type { Setting } from './configuration.ts';
 import { type Fault, formatPlace, type Place, shown } from './fault.ts';
-import { isIgnoredOption } from './momentum-names.ts';
+import { isIdleInListener, whyIgnored } from './momentum-names.ts';
 import { nearestName } from './nearest.ts';
 import { OPTIONS_BY_NAME, type Option } from './options.ts';
 import { placesOfOption, type Where } from './stanzas.ts';
@@ -18,9 +18,13 @@ export type AssignmentReading =
 export function readAssignment(assignment: Assignment, where: Where): AssignmentReading {
   const option = OPTIONS_BY_NAME.get(assignment.name.toLowerCase());
   if (option === undefined) {
-    return isIgnoredOption(assignment.name)
-      ? { kind: 'ignored', warning: `Momentum's ${assignment.name} has no part here` }
-      : { kind: 'faults', faults: [unknown(assignment.place, 'option', assignment.name, optionNames())] };
+    const why = whyIgnored(assignment.name) ?? ownOfScript(assignment.name, where);
+    return why === undefined
+      ? { kind: 'faults', faults: [unknown(assignment.place, 'option', assignment.name, optionNames())] }
+      : { kind: 'ignored', warning: why };
+  }
+  if (where.scope === 'listener' && isIdleInListener(option.name)) {
+    return { kind: 'ignored', warning: `${option.name} has no effect in a listener: it is about deliveries` };
   }
   if (where.scope === undefined || !option.scopes.includes(where.scope)) {
     const message = `${option.name} cannot stand ${where.told}`;
@@ -45,6 +49,11 @@ export function readAssignment(assignment: Assignment, where: Where): Assignment
     setting: { option, value, place },
     ...(typeof without === 'string' && { warning: `${option.name} has no effect: ${without}` }),
   };
+}
+
+function ownOfScript(name: string, { scope }: Where): string | undefined {
+  const isSlip = nearestName(name, [OPTIONS_BY_NAME.get('source')?.name ?? '']) !== undefined;
+  return scope === 'script' && !isSlip ? `${name} has no effect: it is the script's own` : undefined;
 }
 
 /** What a second value for an option in one place is warned of; undefined when it says the same. */

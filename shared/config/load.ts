@@ -21,7 +21,7 @@ import { type Fault, formatPlace, MAX_FAULTS_KEPT, type Place, shown } from './f
 import { createIncludes, type IncludeReader, type Includes } from './include.ts';
 import type { SourceFile } from './lexer.ts';
 import { parseListen } from './listen.ts';
-import { isIgnoredStanza } from './momentum-names.ts';
+import { IGNORED_STANZA_NAMES, isIgnoredStanza } from './momentum-names.ts';
 import { nearestName } from './nearest.ts';
 import { OPTIONS, OPTIONS_BY_NAME } from './options.ts';
 import { readScopeName } from './scope-names.ts';
@@ -148,7 +148,9 @@ class Reader {
         this.#isAstray = false;
       }
     } else if (isIgnoredStanza(keyword)) this.#warn(place, `Momentum's ${keyword} has no part here`);
-    else {
+    else if (stanza.name !== undefined && nearestName(keyword, NAMES_OF_STANZAS) === undefined) {
+      this.#warn(place, `${keyword} ${shown(stanza.name.text)} is taken for a module, and has no part here`);
+    } else {
       this.faults.push(unknown(place, 'stanza', keyword, knownStanzas()));
       const meant = stanzaKind(nearestName(keyword, knownStanzas()) ?? '');
       if (meant !== undefined && where.stanzas.includes(meant)) onStanza(stanza, meant);
@@ -302,6 +304,8 @@ class Reader {
     this.warnings.push({ place, message });
   }
 }
+
+const NAMES_OF_STANZAS = [...knownStanzas(), ...IGNORED_STANZA_NAMES];
 
 /** As the page on the sidecar has them. */
 const EXAMPLE_LISTEN: Readonly<Record<ListenerKind, string>> = {

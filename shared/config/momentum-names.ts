@@ -2,6 +2,8 @@
 // so that a file can stay as it is. Names as Momentum's configuration reference lists them.
 
 const IGNORED_OPTIONS = `
+  accept_unqualified_recipient_addresses accept_unqualified_sender_addresses authdigestmd5parameters
+  authloginparameters authplainparameters open_relay
   accept_queue_backlog adaptive_adjustment_interval adaptive_alert_email_destination adaptive_attempt_threshold
   adaptive_body_timeout adaptive_default_suspension adaptive_ehlo_timeout adaptive_enabled
   adaptive_fbl_volume_threshold adaptive_idle_timeout adaptive_mailfrom_timeout
@@ -56,12 +58,31 @@ const IGNORED_STANZAS = `
   Delay_DSN DS_Core EC_Logger ECCluster_Listener ECStream_Listener Eventloop FBL Inbound_Audit Logs
   Msgcserver_Listener OpenDKIM Outbound_Audit Pathway Pathway_Group Peer Persist_IO Response_Transcode
   Rejectlog Security Sieve SMTPAPI SNMP SNMP_Traps Spool_Dupes ThreadPool XMPP_Listener
+  AS_Logger Cidrdb Conntrol Datasource DKIM_Validate Engagement_Tracker Event_Hydrant Exim_Logger HTTP_Logger Httpsrv
+  ILF_Logger LDAP Msg_Gen Outbound_SMTP_Auth Pgsql Postfix_Logger Riak Sendmail_Logger SPF
 `;
 
+/** Of Momentum's module of the same name: mail is sent all the same, and a relay that asks for it refuses. */
+const RELAY_PASSWORDS = /^outbound_smtp_auth_(user|pass|type|key)$/i;
+
+/** What Momentum reads in listeners as well. */
+const LISTENER_OPTIONS = new Set(['message_expiration', 'tls_ca', 'tls_ciphers', 'tls_protocols']);
+
+/** Why an option of Momentum's has no part here; undefined when it is not known as one. */
+export function whyIgnored(name: string): string | undefined {
+  if (RELAY_PASSWORDS.test(name)) return `${name} has no effect: the relay is not authenticated to`;
+  return isIgnoredOption(name) ? `Momentum's ${name} has no part here` : undefined;
+}
+
+/** An option that Momentum reads in a listener, and that holds for deliveries alone here. */
+export function isIdleInListener(name: string): boolean {
+  return LISTENER_OPTIONS.has(name.toLowerCase());
+}
+
 const OPTION_NAMES = words(IGNORED_OPTIONS);
-const STANZA_NAMES = words(IGNORED_STANZAS);
+export const IGNORED_STANZA_NAMES = words(IGNORED_STANZAS);
 const OPTIONS = new Set(OPTION_NAMES);
-const STANZAS = new Set(STANZA_NAMES.map((name) => name.toLowerCase()));
+const STANZAS = new Set(IGNORED_STANZA_NAMES.map((name) => name.toLowerCase()));
 
 export function isIgnoredOption(name: string): boolean {
   return OPTIONS.has(name.toLowerCase());

@@ -194,7 +194,8 @@ function mendOf(keyword: Token, cursor: Cursor): string {
 function parseValue(cursor: Cursor, name: Token): Value | undefined {
   const first = cursor.peek();
   if (first.kind === '(') return parseList(cursor);
-  if (first.kind === 'word' && first.text === '[') return parseDictionary(cursor);
+  if (first.kind === 'word' && /^\[/.test(first.text) && (first.text === '[' || cursor.peek(1).kind === '='))
+    return parseDictionary(cursor);
   // `a =` at a line's end would otherwise swallow the next statement's name.
   if (!isText(first) || beginsStatement(cursor)) {
     const mend = first.kind === '{' ? 'a list stands in parentheses, ( … )' : `write ${name.text} = …`;
@@ -273,7 +274,8 @@ function parseDictionary(cursor: Cursor): List | undefined {
       return undefined;
     }
     cursor.take();
-    if (token.kind === 'word' && token.text === ']') return { kind: 'list', items, place: opening.place };
+    if (token.kind === 'word' && token.text.endsWith(']'))
+      return { kind: 'list', items, place: opening.place };
     if (isText(token)) items.push(scalar(token));
   }
 }

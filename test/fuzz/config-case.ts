@@ -110,12 +110,17 @@ const ZEBRA = 'Zebra';
 
 function drawMisspellings(draw: Draw, pieces: readonly Piece[]): Slip | undefined {
   const spoilt = pieces.map((piece) =>
-    piece.role === 'option' && piece.option?.secret !== true && draw.chance(0.3)
+    piece.role === 'option' && piece.option?.secret !== true && mayBeSlip(piece) && draw.chance(0.3)
       ? { ...piece, text: ZEBRA }
       : piece,
   );
   const at = spoilt.findIndex(({ text }) => text === ZEBRA);
   return at < 0 ? undefined : { pieces: spoilt, at, told: 'at every Zebra' };
+}
+
+/** A script has options of its own, which nobody here knows. */
+function mayBeSlip({ where }: Piece): boolean {
+  return where.scope !== 'script';
 }
 
 function drawSlip(draw: Draw, pieces: readonly Piece[]): Slip | undefined {
@@ -131,6 +136,7 @@ function drawSlip(draw: Draw, pieces: readonly Piece[]): Slip | undefined {
       // A name that is nothing like that of a secret hides no password.
       const alike = [`${piece.text}zq`, piece.text.slice(1), `X_${piece.text}`];
       const text = draw.pick(piece.option?.secret ? alike : [...alike, ZEBRA]);
+      if (!mayBeSlip(piece)) return undefined;
       const isKnown = OPTIONS_BY_NAME.has(text.toLowerCase()) || isIgnoredOption(text);
       return isKnown ? undefined : { pieces: replaced(text), at, told: 'there alone' };
     }
@@ -253,7 +259,12 @@ function judgePlace(text: string, fault: Fault, faults: string[]): void {
     [line - 1]?.replace(/\r$/, '');
   const told = formatFault(fault);
   const [head = '', above = '', below = '', ...more] = told.split('\n');
-  if (written !== excerpt) faults.push(`line ${line} is not what is shown: ${told}`);
+  // More may be starred: the rest of a password that was not quoted.
+  const letters = (written ?? '').split('');
+  const isShown =
+    letters.length === excerpt.length &&
+    letters.every((letter, at) => excerpt[at] === letter || excerpt[at] === '*');
+  if (!isShown) faults.push(`line ${line} is not what is shown: ${told}`);
   const inLine = column >= 1 && column - 1 + lengthChars <= Math.max(excerpt.length, column);
   if (!inLine || lengthChars < 1 || column > excerpt.length + 1) faults.push(`beyond its line: ${told}`);
   if (more.length > 0 || /[^\P{Cc}\t]/u.test(head + above + below))
