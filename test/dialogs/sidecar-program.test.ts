@@ -78,7 +78,7 @@ test('all faults of all files are printed together, with exit status 78', async 
   assert.equal(
     err,
     `c.conf is not there
-a.conf:1:20: Handoff_Deadline takes a whole number of seconds from 1 to 270, not "5m"
+a.conf:1:20: Handoff_Deadline takes a whole number of seconds from 1 to 240, not "5m"
     Handoff_Deadline = 5m
                        ^^
 a.conf:3:3: unknown option "Rutes"; did you mean Routes?

@@ -20,7 +20,7 @@ import { DEFAULT_TEMPO, type Tempo } from '../../shared/queue/tempo.ts';
 import { parseTimer } from '../../shared/queue/timer.ts';
 import type { ReceivedTimer } from './port-memory.ts';
 import type { Leftovers, Stage } from './port-stage.ts';
-import { startWorld } from './world.ts';
+import { LEDGER_TIMEOUT_MS, startWorld } from './world.ts';
 
 export interface Fleet extends AsyncDisposable {
   /**
@@ -44,7 +44,7 @@ const LONGER_THAN_ANY_WAIT_MS = 13 * 3_600_000;
 export async function startFleet(): Promise<Fleet> {
   const tempo = { ...DEFAULT_TEMPO, bucketMs: BUCKET_MS };
   const world = await startWorld({ tempo });
-  const clients = emulatorClients(world.endpoints);
+  const clients = emulatorClients(world.endpoints, LEDGER_TIMEOUT_MS);
   const { bucket, table, timersQueueUrl: QueueUrl } = world.endpoints;
   const mailboxes = new Map<string, { readonly timer: ReceivedTimer; readonly untilMs: number }[]>();
   /** Whose a report is, by its id. */

@@ -145,6 +145,9 @@ export function moveClock(): MovedClock {
   };
 }
 
+/** Emulators on a busy machine stall for seconds; here that is no fault of a store. */
+export const LEDGER_TIMEOUT_MS = 20_000;
+
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   await using started = new AsyncDisposableStack();
   const clock = moveClock();
@@ -163,11 +166,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   started.defer(() => sink.close());
 
   const local = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
-  const clients = createClients({
-    dynamodb: { ...local, endpoint: emulators.dynamodbEndpoint },
-    s3: { ...local, endpoint: emulators.s3Endpoint, forcePathStyle: true },
-    sqs: { ...local, endpoint: emulators.sqsEndpoint, useQueueUrlAsEndpoint: false },
-  });
+  const clients = createClients(
+    {
+      dynamodb: { ...local, endpoint: emulators.dynamodbEndpoint },
+      s3: { ...local, endpoint: emulators.s3Endpoint, forcePathStyle: true },
+      sqs: { ...local, endpoint: emulators.sqsEndpoint, useQueueUrlAsEndpoint: false },
+    },
+    LEDGER_TIMEOUT_MS,
+  );
   const awsCalls: string[] = [];
   noteCalls(clients, awsCalls);
   const polling = emulatorClients(emulators);
