@@ -7,6 +7,7 @@ import { listenHttp } from './http/listener.ts';
 import { listenMetrics } from './http/metrics-listener.ts';
 import { healthOf } from './http/request.ts';
 import type { HttpSettings } from './http/settings.ts';
+import type { RefusalReason } from './intake/refusals.ts';
 import type { Log } from './log.ts';
 import type { MetricsSource } from './metrics.ts';
 import { describePlace, type Place, type PlaceKind, placeName } from './places.ts';
@@ -103,6 +104,7 @@ export class Listeners {
       standing.place,
       () => entry.standing,
       () => this.#connections(),
+      (reason) => this.#runtime.metrics.refused(nameOf(entry), reason),
     ).catch((error: unknown) => {
       throw new Error(`${describePlace(standing.place)}: ${reasonOf(error)}`, { cause: error });
     });
@@ -110,11 +112,10 @@ export class Listeners {
   }
 
   #connections(): readonly { readonly listener: string; readonly open: number }[] {
-    return [...this.#entries.values()].flatMap(({ standing: { place }, listener }) =>
-      listener.connections === undefined
-        ? []
-        : [{ listener: describePlace({ ...place, port: listener.port }), open: listener.connections }],
-    );
+    return [...this.#entries.values()].flatMap((entry) => {
+      const { connections } = entry.listener;
+      return connections === undefined ? [] : [{ listener: nameOf(entry), open: connections }];
+    });
   }
 
   #close(name: string): void {
@@ -145,12 +146,18 @@ export class Listeners {
   }
 }
 
+/** With the port that the system chose. */
+function nameOf({ standing: { place }, listener }: Pick<Entry, 'standing'> & Partial<Entry>): string {
+  return describePlace({ ...place, port: listener?.port ?? place.port });
+}
+
 // To add a kind of listener, open it here; `standing` is asked for whenever something is needed, so that a reload holds.
 async function openListener(
   runtime: Runtime,
   place: Place,
   standing: () => Standing,
   connections: MetricsSource['connections'],
+  refused: (reason: RefusalReason) => void,
 ): Promise<OpenListener> {
   const { address, port } = place;
   switch (place.kind) {
@@ -160,7 +167,10 @@ async function openListener(
         address,
         port,
         memory: runtime.memory,
-        settings: () => smtpSettings(runtime, place.kind === 'lmtp' ? 'lmtp' : 'smtp', standing()),
+        settings: () => ({
+          ...smtpSettings(runtime, place.kind === 'lmtp' ? 'lmtp' : 'smtp', standing()),
+          refused,
+        }),
       });
     case 'http':
       return await listenHttp({
@@ -168,7 +178,7 @@ async function openListener(
         port,
         memory: runtime.memory,
         clock: runtime.clock,
-        settings: () => httpSettings(runtime, standing()),
+        settings: () => ({ ...httpSettings(runtime, standing()), refused }),
       });
     case 'metrics':
       return await listenMetrics({

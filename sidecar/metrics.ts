@@ -3,6 +3,7 @@
 // never domains or ids. docs/sidecar.md names every metric (a test compares both).
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { REFUSAL_REASONS, type RefusalReason } from './intake/refusals.ts';
 import type { SidecarRecord, XferOut } from './log.ts';
 import type { PushSample } from './push/held-message.ts';
 import type { RouteState } from './push/route-health.ts';
@@ -19,6 +20,8 @@ export interface MetricsSource {
 export interface Metrics {
   record(record: SidecarRecord): void;
   pushed(sample: PushSample): void;
+  /** Of a listener, as `MetricsSource.connections` calls it. */
+  refused(listener: string, reason: RefusalReason): void;
   /** In the text format of Prometheus, version 0.0.4. */
   text(source: MetricsSource): Promise<string>;
   readonly contentType: string;
@@ -49,8 +52,14 @@ export function createMetrics(): Metrics {
   });
   const replies = new Counter({
     name: 'delay_xfer_sidecar_replies_total',
-    help: 'What clients were told of their messages, by SMTP reply code.',
+    help: 'Replies for messages whose hand-over ended, by SMTP code. What is refused before stands in refusals_total.',
     labelNames: ['code'],
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'delay_xfer_sidecar_refusals_total',
+    help: 'Clients, commands and requests turned away before a hand-over, by listener and reason.',
+    labelNames: ['listener', 'reason'],
     registers,
   });
   const handOver = new Histogram({
@@ -141,6 +150,9 @@ export function createMetrics(): Metrics {
       contentBytes.inc({ route }, sample.contentBytes);
       wireBytes.inc({ route }, sample.wireBytes);
     },
+    refused(listener, reason) {
+      refusals.inc({ listener, reason });
+    },
     async text(source) {
       // What a reload has taken away must not be told any more.
       for (const one of [gauges.up, gauges.active, gauges.waiting, gauges.connections]) one.reset();
@@ -149,7 +161,11 @@ export function createMetrics(): Metrics {
         gauges.active.set({ queue }, active);
         gauges.waiting.set({ queue }, waiting);
       }
-      for (const { listener, open } of source.connections()) gauges.connections.set({ listener }, open);
+      for (const { listener, open } of source.connections()) {
+        gauges.connections.set({ listener }, open);
+        // From 0 on, so that increase() sees the first one.
+        for (const reason of REFUSAL_REASONS) refusals.inc({ listener, reason }, 0);
+      }
       gauges.held.set(source.heldBytes());
       gauges.maxHeld.set(source.maxHeldBytes());
       const { user, system } = process.cpuUsage();

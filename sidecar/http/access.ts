@@ -9,7 +9,13 @@ import { hostname } from 'node:os';
 import { isLoopback } from '../../shared/config/networks.ts';
 import { type Problem, problem } from '../../shared/xfer/problem.ts';
 import { peerOf } from '../intake/admission.ts';
+import type { RefusalReason } from '../intake/refusals.ts';
 import type { HttpSettings } from './settings.ts';
+
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly problem: Problem;
+}
 
 /** Undefined lets the request in. */
 export function refuseRequest(
@@ -19,16 +25,17 @@ export function refuseRequest(
   /** That of this request included. */
   openConnections: number,
   settings: Pick<HttpSettings, 'hostName' | 'relayHosts' | 'maxConnections'>,
-): Problem | undefined {
+): Refusal | undefined {
   const { headers, socket } = request;
   // Strangers are turned away as they connect; a kept connection may have become one's by a reload.
   const peer = peerOf(socket, settings.relayHosts);
-  if (!peer.trusted) return strangerProblem(peer.address);
+  if (!peer.trusted) return refuseStranger(peer.address);
   if (openConnections > settings.maxConnections) {
-    return problem('unavailable', `${settings.maxConnections} connections are open already; try again`);
+    const detail = `${settings.maxConnections} connections are open already; try again`;
+    return { reason: 'connections', problem: problem('unavailable', detail) };
   }
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) {
-    return problem('forbidden', 'requests of web pages are not taken');
+    return { reason: 'browser', problem: problem('forbidden', 'requests of web pages are not taken') };
   }
   return isLoopback(socket.localAddress ?? '')
     ? refuseName(request, settings.hostName)
@@ -39,16 +46,18 @@ export function refuseRequest(
 export type Addressed = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'url'>;
 
 /** Refuses what asks for another machine than this one. */
-export function refuseName(request: Addressed, hostName: string): Problem | undefined {
+export function refuseName(request: Addressed, hostName: string): Refusal | undefined {
   const { authority } = targetOf(request);
   if (isOwnName(authority, hostName)) return refuseHosts(request);
-  return problem('forbidden', 'the Host header does not name this machine; use localhost or its address');
+  const detail = 'the Host header does not name this machine; use localhost or its address';
+  return { reason: 'browser', problem: problem('forbidden', detail) };
 }
 
 /** RFC 9112 §3.2: where there are two, whoever stands between may have gone by the other one. */
-function refuseHosts({ rawHeaders }: Addressed): Problem | undefined {
+function refuseHosts({ rawHeaders }: Addressed): Refusal | undefined {
   const hosts = rawHeaders.filter((text, at) => at % 2 === 0 && text.toLowerCase() === 'host');
-  return hosts.length > 1 ? problem('bad-field', 'the request has more than one Host header') : undefined;
+  if (hosts.length <= 1) return undefined;
+  return { reason: 'request', problem: problem('bad-field', 'the request has more than one Host header') };
 }
 
 export interface Target {
@@ -65,8 +74,8 @@ export function targetOf({ url = '', headers }: Pick<Addressed, 'url' | 'headers
   return { authority, path: rest.split('?', 1)[0] || (absolute === null ? '' : '/') };
 }
 
-export function strangerProblem(address: string): Problem {
-  return problem('forbidden', `${address} is not in Relay_Hosts`);
+export function refuseStranger(address: string): Refusal {
+  return { reason: 'relay', problem: problem('forbidden', `${address} is not in Relay_Hosts`) };
 }
 
 /** An HTTP/1.0 client says no Host, and is no browser. */

@@ -47,8 +47,8 @@ export type BodyResult =
       /** Gives the content back; called once every message has its verdict. */
       release(): void;
     }
-  /** Nothing is held any more. */
-  | { readonly ok: false; readonly problem: Problem };
+  /** Nothing is held any more. With `failure` the content could not be kept here. */
+  | { readonly ok: false; readonly problem: Problem; readonly failure?: ContentFailure['kind'] };
 
 export async function readBody(request: BodyRequest, context: BodyContext): Promise<BodyResult> {
   const { endpoint, headers } = request;
@@ -65,16 +65,16 @@ export async function readBody(request: BodyRequest, context: BodyContext): Prom
       empty &&= piece.length === 0;
       const unfit = sink.push(piece);
       await held.drained();
-      return held.failure ?? unfit;
+      return held.failure === undefined ? unfit : problemOf(held.failure);
     });
     const result = fault ?? (empty ? EMPTY : await sink.end());
-    if (held.failure !== undefined) return { ok: false, problem: held.failure };
+    if (held.failure !== undefined) return failed(held.failure);
     if ('code' in result) return { ok: false, problem: result };
     ended = true;
     return { ok: true, format, messages: result, release: () => held.release() };
   } catch (error) {
     if (!(error instanceof ContentFailedError)) throw error;
-    return { ok: false, problem: failureOf(error.failure) };
+    return failed(error.failure);
   } finally {
     if (!ended) held.release();
   }
@@ -82,7 +82,11 @@ export async function readBody(request: BodyRequest, context: BodyContext): Prom
 
 const EMPTY = problem('empty-body', 'the request carries no message');
 
-function failureOf(failure: ContentFailure): Problem {
+function failed(failure: ContentFailure): BodyResult {
+  return { ok: false, problem: problemOf(failure), failure: failure.kind };
+}
+
+function problemOf(failure: ContentFailure): Problem {
   switch (failure.kind) {
     case 'memory':
       return problem('too-busy', 'as much mail is under way as fits into memory');
@@ -105,9 +109,8 @@ class Held {
   }
 
   /** Why some of it could not be kept. */
-  get failure(): Problem | undefined {
-    const failure = this.#failed ? ({ kind: 'memory' } as const) : this.#current?.failure;
-    return failure === undefined ? undefined : failureOf(failure);
+  get failure(): ContentFailure | undefined {
+    return this.#failed ? { kind: 'memory' } : this.#current?.failure;
   }
 
   /** Resolves when the disk has caught up. */

@@ -8,7 +8,7 @@ import { formatProblem, type WireAnswer } from '../../shared/xfer/problem.ts';
 import type { Clock } from '../clock.ts';
 import { peerOf } from '../intake/admission.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
-import { refuseRequest, strangerProblem } from './access.ts';
+import { refuseRequest, refuseStranger } from './access.ts';
 import { later, RETRY_AFTER_SECONDS } from './answer.ts';
 import { bind } from './bind.ts';
 import { answerRequest } from './request.ts';
@@ -54,14 +54,19 @@ export async function listenHttp(options: HttpListenerOptions): Promise<HttpList
   server.maxConnections = bound();
   server.on('connection', (socket) => {
     server.maxConnections = bound();
-    const peer = peerOf(socket, options.settings().relayHosts);
+    const { relayHosts, refused, trace } = options.settings();
+    const peer = peerOf(socket, relayHosts);
     if (!peer.trusted) {
-      turnAway(socket, formatProblem(strangerProblem(peer.address)));
+      const { reason, problem } = refuseStranger(peer.address);
+      refused?.(reason);
+      trace?.({ peer: peer.address, method: '', path: '', status: problem.status, durationMs: 0, ids: [] });
+      turnAway(socket, formatProblem(problem));
       return;
     }
     state.open.set(socket, 0);
     socket.on('close', () => state.open.delete(socket));
   });
+  server.on('drop', () => options.settings().refused?.('connections'));
   const take = (request: IncomingMessage, response: ServerResponse, proceed: () => void): void => {
     // Of a connection that is being turned away, what it asked is not read.
     if (!state.open.has(request.socket)) response.destroy();
@@ -122,8 +127,10 @@ async function serve(
   const refusal = refuseRequest(request, state.open.size, settings);
   const ids: string[] = [];
   let answer: WireAnswer;
-  if (refusal !== undefined) answer = formatProblem(refusal, retryAfter(refusal.status));
-  else if (state.closing) answer = later('unavailable', 'the sidecar is stopping');
+  if (refusal !== undefined) {
+    settings.refused?.(refusal.reason);
+    answer = formatProblem(refusal.problem, retryAfter(refusal.problem.status));
+  } else if (state.closing) answer = later('unavailable', 'the sidecar is stopping');
   else {
     const { memory, clock } = options;
     answer = await answerRequest({

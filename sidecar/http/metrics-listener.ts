@@ -37,7 +37,7 @@ export async function listenMetrics(options: MetricsListenerOptions): Promise<Me
     const answering =
       refusal === undefined
         ? answerTo(options, path, read)
-        : Promise.resolve(plain(refusal.status, `${refusal.detail}\n`));
+        : Promise.resolve(plain(refusal.problem.status, `${refusal.problem.detail}\n`));
     answering.then(
       ({ status, headers, body }) => {
         response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });

@@ -7,10 +7,11 @@ import { KUMOMTA_PATH } from '../../shared/xfer/kumo.ts';
 import { MAX_FRAMES, MAX_MESSAGE_BYTES, type TransferLimits } from '../../shared/xfer/limits.ts';
 import { ID_PATTERN } from '../../shared/xfer/message.ts';
 import { parsePatience } from '../../shared/xfer/patience.ts';
-import { formatProblem, problem, type WireAnswer } from '../../shared/xfer/problem.ts';
+import { formatProblem, type Problem, problem, type WireAnswer } from '../../shared/xfer/problem.ts';
 import { formatWithdrawn } from '../../shared/xfer/withdrawal.ts';
 import type { Clock } from '../clock.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
+import type { RefusalReason } from '../intake/refusals.ts';
 import { targetOf } from './access.ts';
 import { answerOf, later, RETRY_AFTER_SECONDS } from './answer.ts';
 import { readBody } from './body-reader.ts';
@@ -52,13 +53,13 @@ export async function answerRequest(context: RequestContext): Promise<WireAnswer
   const route = routeOf(path, method);
   if (route === undefined) {
     const detail = `there is nothing at this path; transfers go to ${DELAY_MESSAGE_PATH}`;
-    return formatProblem(problem('not-found', detail));
+    return refuse(settings, problem('not-found', detail));
   }
   // What can be asked with GET can be asked with HEAD (RFC 9110 §9.3.2).
   const methods = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
   if (!methods.includes(method)) {
     const allow = methods.join(', ');
-    const answer = formatProblem(problem('method-not-allowed', `this path takes ${allow}`));
+    const answer = refuse(settings, problem('method-not-allowed', `this path takes ${allow}`));
     return { ...answer, headers: { ...answer.headers, allow } };
   }
   switch (route.kind) {
@@ -66,7 +67,7 @@ export async function answerRequest(context: RequestContext): Promise<WireAnswer
       return healthOf(settings.ways);
     case 'upload': {
       const detail = 'the sidecar takes content up to 50 MiB in the transfer itself, and uploads it onward';
-      return formatProblem(problem('not-found', detail));
+      return refuse(settings, problem('not-found', detail));
     }
     case 'withdraw':
       return withdraw(context, route.id);
@@ -112,7 +113,7 @@ async function withdraw(
   id: string,
 ): Promise<WireAnswer> {
   const asked = parsePatience(header(request, 'x-xfer-patience-ms'), MAX_PATIENCE_MS);
-  if (!asked.ok) return formatProblem(asked.problem);
+  if (!asked.ok) return refuse(settings, asked.problem);
   ids.push(id);
   const outcome = await settings.ways.recall(id, startMs + asked.patienceMs);
   switch (outcome.kind) {
@@ -131,16 +132,16 @@ async function transfer(context: RequestContext, endpoint: 'xfer' | 'kumomta'): 
   const { request, settings, memory, clock, startMs, gone, ids } = context;
   const { ways } = settings;
   const asked = parsePatience(header(request, 'x-xfer-patience-ms'), MAX_PATIENCE_MS);
-  if (!asked.ok) return formatProblem(asked.problem);
-  if (!ways.anyUp()) return later('unavailable', 'no route to any receiver is up');
+  if (!asked.ok) return refuse(settings, asked.problem);
+  if (!ways.anyUp()) {
+    settings.refused?.('no-route');
+    return later('unavailable', 'no route to any receiver is up');
+  }
   const read = await readBody(
     { endpoint, headers: headersOf(request), body: wantedBody(context) },
     { limits: TRANSFER_LIMITS, nowMs: clock.nowMs(), makeId: randomUUID, memory },
   );
-  if (!read.ok) {
-    const busy = read.problem.status === 429;
-    return formatProblem(read.problem, busy ? RETRY_AFTER_SECONDS : undefined);
-  }
+  if (!read.ok) return refuse(settings, read.problem, read.failure);
   ids.push(...read.messages.map((one) => (one.kind === 'refused' ? one.id : one.header.id)));
   try {
     const patienceEndMs = startMs + asked.patienceMs;
@@ -150,6 +151,17 @@ async function transfer(context: RequestContext, endpoint: 'xfer' | 'kumomta'): 
   } finally {
     read.release();
   }
+}
+
+/** Says no, and counts it: for the size or another fault of the request, where no other reason is given. */
+function refuse(
+  { refused }: HttpSettings,
+  fault: Problem,
+  reason: RefusalReason = fault.status === 413 ? 'size' : 'request',
+): WireAnswer {
+  refused?.(reason);
+  const comesBack = fault.status === 429 || fault.status === 503;
+  return formatProblem(fault, comesBack ? RETRY_AFTER_SECONDS : undefined);
 }
 
 /** Asked for once its reader has found nothing against its headers, and not sent before by a client that waits. */

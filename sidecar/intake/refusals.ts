@@ -18,6 +18,12 @@ export const REFUSAL_REASONS = [
   'tls',
   /** No way for the mail stands now: no route is up. */
   'no-route',
+  /** By HTTP: a web page, or a request for another machine than this one. */
+  'browser',
+  /** By HTTP: more than a request or a message may have. */
+  'size',
+  /** By HTTP: a path, a method, a format, a header or a body that is none of XFER/1. */
+  'request',
 ] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];

@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import type { Network } from '../../shared/config/networks.ts';
 import { refuseRequest } from '../../sidecar/http/access.ts';
+import type { TraceRecord } from '../../sidecar/trace.ts';
 import { closedPort, delayedTo, receiverFor } from './sidecar-fixture.ts';
 import { askAt, FRAMES, frame, httpSidecarFor } from './sidecar-http-fixture.ts';
 
@@ -89,7 +90,7 @@ test('strangers are not let in, and networks in Relay_Hosts are', () => {
       { headers: { host }, rawHeaders: ['Host', host], url: '/', socket: { remoteAddress, localAddress } },
       1,
       settings,
-    )?.detail;
+    )?.problem.detail;
   assert.equal(from('198.51.100.7', '203.0.113.1', 'mail.example.com'), '198.51.100.7 is not in Relay_Hosts');
   assert.equal(from('192.0.2.7', '203.0.113.1', 'mail.example.com'), undefined);
   assert.equal(from('203.0.113.1', '203.0.113.1', 'mail.example.com'), undefined);
@@ -111,8 +112,9 @@ test('strangers who connect and say nothing shut nobody out', async (t) => {
     return;
   }
   const receiver = await receiverFor(t);
-  const text = `Max_Inbound_Connections = 2\n${delayedTo([receiver.port])}`;
-  const sidecar = await httpSidecarFor(t, text);
+  const text = `Max_Inbound_Connections = 2\nMetrics_Listen = "127.0.0.1:0"\n${delayedTo([receiver.port])}`;
+  const traced: TraceRecord[] = [];
+  const sidecar = await httpSidecarFor(t, text, { trace: (record) => void traced.push(record) });
   const silent = Array.from({ length: 60 }, () =>
     connect({ host: '127.0.0.1', port: sidecar.httpPort, localAddress: outside }),
   );
@@ -123,6 +125,12 @@ test('strangers who connect and say nothing shut nobody out', async (t) => {
     assert.ok(each.includes(`${outside} is not in Relay_Hosts`), each);
   }
   assert.equal((await sidecar.transfer(frame('own'))).status, 200);
+  const shown = traced.filter((each) => each.type === 'HttpTrace' && each.peer === outside);
+  assert.equal(shown.length, 60);
+  const metrics = sidecar.sidecar.addresses.find(({ kind }) => kind === 'metrics')?.port ?? 0;
+  const { body } = await askAt(metrics, { method: 'GET', path: '/metrics' });
+  const name = `refusals_total{listener="HTTP on 127.0.0.1:${sidecar.httpPort}",reason="relay"}`;
+  assert.ok(body.toString().includes(`${name} 60\n`));
 });
 
 async function allOf(socket: Socket): Promise<string> {

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { SidecarStartError } from '../../sidecar/start.ts';
+import { REFUSAL_REASONS } from '../../sidecar/intake/refusals.ts';
+import { type SidecarLimits, SidecarStartError } from '../../sidecar/start.ts';
 import { closedPort, delayedTo, type Fixture, receiverFor, sidecarFor } from './sidecar-fixture.ts';
-import { askAt, frame, httpSidecarFor } from './sidecar-http-fixture.ts';
+import {
+  askAt,
+  FRAMES,
+  frame,
+  type HttpAsk,
+  type HttpFixture,
+  httpSidecarFor,
+} from './sidecar-http-fixture.ts';
 import { accept, status, verdicts } from './sidecar-receiver.ts';
 import { deliver } from './sidecar-smtp-client.ts';
 
@@ -25,8 +33,8 @@ function sampleOf(text: string, sample: string): number | undefined {
   return line === undefined ? undefined : Number(line.slice(sample.length + 1));
 }
 
-function withMetrics(t: TestContext, configuration: string) {
-  return httpSidecarFor(t, `${configuration}\nMetrics_Listen = "127.0.0.1:0"`);
+function withMetrics(t: TestContext, configuration: string, limits: Partial<SidecarLimits> = {}) {
+  return httpSidecarFor(t, `${configuration}\nMetrics_Listen = "127.0.0.1:0"`, { limits });
 }
 
 test('what was handed over, and what stands in the way, is told to Prometheus', async (t) => {
@@ -109,8 +117,50 @@ test('every metric stands in the page on the sidecar, and nothing else does', as
   const text = await scrape(metricsPort(sidecar));
   const exposed = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, each]) => each);
   const section = DOCUMENT.split(/^## /m).find((each) => each.startsWith('Metrics\n')) ?? '';
-  const told = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, each]) => each);
+  const told = [...section.matchAll(/^\| `(\w+_\w+)`/gm)].map(([, each]) => each);
   assert.deepEqual(told.toSorted(), exposed.toSorted());
+});
+
+test('what is turned away before a hand-over is counted by its listener and its reason', async (t) => {
+  const receiver = await receiverFor(t);
+  const sidecar = await withMetrics(t, delayedTo([receiver.port]), { maxHeldBytes: 1000 });
+  const refused = async (status: number, ask: HttpAsk): Promise<void> =>
+    assert.equal((await sidecar.ask(ask)).status, status);
+  const headers = { 'content-type': FRAMES };
+  await refused(403, { headers: { ...headers, origin: 'http://localhost' }, body: frame('page') });
+  await refused(403, { headers: { ...headers, host: 'evil.example' }, body: frame('name') });
+  await refused(413, { headers: { 'content-type': 'application/json' }, body: 'x'.repeat(15_000_000) });
+  await refused(415, { headers: { 'content-type': 'text/plain' }, body: 'x' });
+  await refused(400, { headers, body: 'x\n' });
+  await refused(404, { method: 'GET', path: '/' });
+  await refused(405, { method: 'GET', path: '/delay_message' });
+  await refused(429, { headers, body: frame('large', {}, 'x'.repeat(5000)) });
+  const down = await withMetrics(t, delayedTo([await closedPort()]));
+  await down.transfer(frame('first'));
+  assert.equal((await down.transfer(frame('second'))).status, 503);
+  const counted = async (fixture: HttpFixture, reason: string): Promise<number | undefined> => {
+    const labels = `listener="HTTP on 127.0.0.1:${fixture.httpPort}",reason="${reason}"`;
+    return sampleOf(await scrape(metricsPort(fixture)), `delay_xfer_sidecar_refusals_total{${labels}}`);
+  };
+  const reasons: readonly (readonly [string, number])[] = [
+    ['browser', 2],
+    ['size', 1],
+    ['request', 4],
+    ['memory', 1],
+    ['no-route', 0],
+    ['relay', 0],
+  ];
+  for (const [reason, count] of reasons) assert.equal(await counted(sidecar, reason), count, reason);
+  assert.equal(await counted(down, 'no-route'), 1);
+  assert.equal(receiver.requests.length, 0);
+});
+
+test('every reason of a refusal stands in the page on the sidecar', () => {
+  const row = DOCUMENT.split('\n').find((line) => line.startsWith('| `delay_xfer_sidecar_refusals_total`'));
+  const section = DOCUMENT.split(/^## /m).find((each) => each.startsWith('Metrics\n')) ?? '';
+  const told = [...section.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, each]) => each);
+  assert.ok(row?.includes('`listener`, `reason`'));
+  assert.deepEqual(told, [...REFUSAL_REASONS]);
 });
 
 test('what is called a total is a counter, and nothing else is', async (t) => {
