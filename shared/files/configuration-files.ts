@@ -134,11 +134,16 @@ function readAll(
     else unreadable.push(`${visible(read.path)} ${read.refused}`);
   }
   const included: SourceFile[] = [];
+  // A file that was asked for keeps the name that it was asked for by: so it is known when it is included as well.
+  const asked = new Map(files.map(({ path }) => [resolve(path), path]));
+  const named = (file: SourceFile): SourceFile => ({ ...file, path: asked.get(file.path) ?? file.path });
   const result = check(
     loadConfiguration(files, (path, from) => {
       const found = readInclude(path, from);
-      if (found !== undefined && !('refused' in found)) included.push(...('path' in found ? [found] : found));
-      return found;
+      if (found === undefined || 'refused' in found) return found;
+      const opened = ('path' in found ? [found] : found).map(named);
+      included.push(...opened);
+      return opened;
     }),
   );
   const faults = result.ok ? [] : result.faults.map(formatFault);

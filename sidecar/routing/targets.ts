@@ -62,11 +62,11 @@ const MAX_DOMAINS = 10_000;
 export function readTargets(configuration: Configuration): TargetsResult {
   const round = circles(configuration);
   const reader = createTargetReader(configuration, { withNext: round.length === 0 });
-  const faults = [
-    ...round,
-    ...faultsOfNamed(configuration, reader),
-    ...faultsOfMethods(configuration, reader),
-  ];
+  const named = faultsOfNamed(configuration, reader);
+  const own = faultsOfMethods(configuration, reader);
+  // What is wrong with a Domain is told at that Domain, and not again where it is named.
+  const told = new Set(own.map(({ message }) => message));
+  const faults = [...round, ...named.filter(({ message }) => !told.has(message)), ...own];
   const all = reader.all();
   if (faults.length > 0) return { ok: false, faults };
   if (all.length === 0) {

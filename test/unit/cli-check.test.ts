@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { readConfigurationFiles } from '../../shared/files/configuration-files.ts';
 import { delayXfer, folderOf } from './cli-fixture.ts';
 
 const SENDING = `Delayed_Reroute_Domain = "xfer.test"
@@ -155,4 +156,18 @@ test('a slip in one option hides no fault of another kind, and makes none up', a
   assert.match(receiving.out, /^a\.conf:9:\d+: certificates are checked only where TLS = "required"/m);
   const misspelt = await delayXfer(['check', '--side', 'sending', 'b.conf'], directory);
   assert.match(misspelt.out, /^sending side: 1 fault,/m);
+});
+
+test('one mistake is told once: a file that includes itself, a target that is named, without routes', async (t) => {
+  const directory = folderOf(t, {
+    'a.conf': 'include "a.conf"\n',
+    'b.conf': 'Delayed_Reroute_Domain = "x.test"\nDomain x.test {\n  Delivery_Method = "delay_xfer"\n}\n',
+  });
+  const itself = readConfigurationFiles([`${directory}//a.conf`]);
+  assert.match(
+    itself.ok ? '' : itself.faults.join(),
+    /^\S+\/\/a\.conf:1:9: this file includes itself: \S+\/\/a\.conf:1 → /,
+  );
+  const target = await delayXfer(['check', '--side', 'sending', 'b.conf'], directory);
+  assert.doesNotMatch(target.out, /^b\.conf:1:/m);
 });
