@@ -141,7 +141,7 @@ async function send(
   );
   const startedAtMs = clock.nowMs();
   // From now on a repeat of its MTA goes there too, also while this try is still under way.
-  for (const { message } of open) whereabouts.leaveFor(tools.keyOf(message.header.id), route);
+  for (const { message } of open) whereabouts.leaveFor(tools.keyOf(message.header.id), target, route);
   sent.left = true;
   const outcome = await client.send(target, route, {
     method: 'POST',

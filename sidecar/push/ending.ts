@@ -31,7 +31,7 @@ export interface WantedEnding {
   readonly batch: number;
 }
 
-type EndingTools = WithdrawTools & Pick<TransferTools, 'operator' | 'health' | 'keyOf'>;
+type EndingTools = WithdrawTools & Pick<TransferTools, 'operator' | 'health' | 'keyOf' | 'placeOf'>;
 
 /** Settles the message, after its withdrawal where one is needed. */
 export async function endMessage(
@@ -42,11 +42,13 @@ export async function endMessage(
   const taken = wanted === 'accepted' || wanted === 'duplicate';
   let ending: Ending = inDoubt && !taken && wanted !== 'refused' ? 'in-doubt' : wanted;
   let withdrawal: HandOverResult['withdrawal'] = null;
-  const mayBeThere = taken ? message.gone.aborted : inDoubt;
-  if (message.mode === 'delayed' && mayBeThere && at !== undefined) {
-    withdrawal = await withdrawQuietly(tools, at, message.header.id);
+  const mayBeThere = taken ? message.gone.aborted : inDoubt || isHome;
+  const place = at ?? tools.placeOf(message.header.id);
+  if (message.mode === 'delayed' && mayBeThere && place !== undefined) {
+    withdrawal = await withdrawQuietly(tools, place, message.header.id);
     // What the receiver answers for is handed over, and the MTA may forget it.
     if (withdrawal === 'kept' && !taken) ending = 'duplicate';
+    if (withdrawal === 'unconfirmed' && !taken && wanted !== 'refused') ending = 'in-doubt';
     tools.operator.withdrawn(message, withdrawal);
   }
   const mayStayThere = (taken || inDoubt || isHome) && withdrawal !== 'withdrawn';
@@ -64,7 +66,7 @@ export async function endMessage(
 
 /** Withdraws an id that is under way, which it stays as long as the withdrawal may still be done at the receiver. */
 export async function withdrawQuietly(
-  tools: Omit<EndingTools, 'operator'>,
+  tools: Pick<EndingTools, 'client' | 'clock' | 'random' | 'health' | 'keyOf'>,
   { target, route }: Pick<Passage, 'target' | 'route'>,
   id: string,
 ): Promise<Withdrawal['kind']> {

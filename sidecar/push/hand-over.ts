@@ -18,7 +18,7 @@ import type { HandOverResult, HeldMessage, PushSample } from './held-message.ts'
 import { reasonOf } from './http-exchange.ts';
 import type { Operator } from './operator.ts';
 import type { ReceiverClient } from './receiver-client.ts';
-import type { Passage, RouteHealth } from './route-health.ts';
+import type { Passage, Place, RouteHealth } from './route-health.ts';
 
 export interface HandOverTools {
   readonly client: ReceiverClient;
@@ -36,6 +36,8 @@ export interface TransferTools extends HandOverTools {
   readonly operator: Operator;
   /** Of an id, for whereabouts. */
   readonly keyOf: (id: string) => string;
+  /** Where the id is, or may be, as far as is remembered. */
+  readonly placeOf: (id: string) => Pick<Passage, 'target' | 'route'> | undefined;
   /** Called around each wait between tries, in which nothing is under way. */
   readonly pause: { begin(): void; end(): void };
 }
@@ -48,7 +50,7 @@ export async function handOver(
   tools: TransferTools,
   target: Target,
   messages: readonly HeldMessage[],
-  home: XferRoute | undefined,
+  home: Place | undefined,
 ): Promise<void> {
   const open = messages.map((message) => ({ message, inDoubt: false, isHome: home !== undefined }));
   await new Transfer(tools, target, { open, home, pinned: undefined, tries: 0 }).run();
@@ -62,7 +64,7 @@ const MIN_FIRST_TRY_MS = 500;
 
 interface Beginning {
   readonly open: readonly Open[];
-  readonly home: XferRoute | undefined;
+  readonly home: Place | undefined;
   /** The receiver that the body has left for. */
   readonly pinned: Passage | undefined;
   readonly tries: number;
@@ -72,7 +74,7 @@ interface Beginning {
 class Transfer {
   readonly #tools: TransferTools;
   readonly #target: Target;
-  readonly #home: XferRoute | undefined;
+  readonly #home: Place | undefined;
   #open: readonly Open[];
   #pinned: Passage | undefined;
   #passage: Passage | undefined;

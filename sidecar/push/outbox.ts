@@ -4,13 +4,13 @@
 // bounded: past it `full` is true, and a message that comes all the same is settled as untaken at once.
 
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
-import { chainOf, type Target } from '../routing/targets.ts';
+import type { Target } from '../routing/targets.ts';
 import { Compression } from './compression.ts';
 import { withdrawQuietly } from './ending.ts';
 import { type HandOverTools, handOver } from './hand-over.ts';
 import type { HeldMessage } from './held-message.ts';
 import { Operator } from './operator.ts';
-import type { Passage } from './route-health.ts';
+import type { Place } from './route-health.ts';
 import type { Withdrawal } from './withdraw.ts';
 
 /** Messages in one transfer: with 10 KB each it stays far below MAX_INLINE_BYTES. */
@@ -115,7 +115,9 @@ export class Outbox {
     };
     this.#waiting.add(waiting);
     this.#waitingBytes += message.header.sizeBytes;
-    message.gone.addEventListener('abort', waiting.left);
+    // What an earlier hand-over left at a receiver is withdrawn by this one, also when its client leaves.
+    const mayBeThere = message.mode === 'delayed' && waiting.home !== undefined;
+    if (!mayBeThere) message.gone.addEventListener('abort', waiting.left);
     const isFull = this.#waiting.size >= MAX_TRANSFER_MESSAGES || this.#waitingBytes >= MAX_INLINE_BYTES;
     if (isFull) this.#flush();
     else this.#cancelWindow ??= this.#tools.clock.after(this.#options.windowMs, () => this.#flush());
@@ -178,10 +180,8 @@ export class Outbox {
       });
   }
 
-  #placeNamed(name: string | undefined): Pick<Passage, 'target' | 'route'> | undefined {
-    const route = this.#tools.health.routeNamed(this.#target, name);
-    const target = chainOf(this.#target).find(({ routes }) => routes.some((one) => one === route));
-    return route && target && { target, route };
+  #placeNamed(name: string | undefined): Place | undefined {
+    return this.#tools.health.placeNamed(this.#target, name);
   }
 
   // A message whose recipients go to several targets has one id at all of them.
@@ -210,13 +210,15 @@ export class Outbox {
       compression: this.#compression,
       operator: this.#operator,
       keyOf: (id: string) => this.#keyOf(id),
+      placeOf: (id: string) =>
+        this.#tools.health.placeNamed(this.#target, this.#tools.health.whereabouts.homeOf(this.#keyOf(id))),
       pause,
     };
     const { home, transfer } = this.#nextTransfer();
-    const route = this.#tools.health.routeNamed(this.#target, home);
+    const place = this.#placeNamed(home);
     this.#unfinished += 1;
     setActive(true);
-    void handOver(tools, this.#target, transfer, route).then(() => {
+    void handOver(tools, this.#target, transfer, place).then(() => {
       this.#unfinished -= 1;
       setActive(false);
       this.#tellIfIdle();

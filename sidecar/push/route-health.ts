@@ -7,7 +7,7 @@
 import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
 import type { Log } from '../log.ts';
 import { chainOf, type Target } from '../routing/targets.ts';
-import { Whereabouts } from './whereabouts.ts';
+import { homeName, Whereabouts } from './whereabouts.ts';
 
 export const BREAKER_TRIES = 5;
 /** One incident that cuts all connections of a moment is not yet a receiver that takes nothing. */
@@ -20,10 +20,14 @@ export interface RouteState {
   readonly up: boolean;
 }
 
-/** A transfer's leave to use a route; what it tells here is what all others know. */
-export interface Passage {
+/** A route as one target uses it; another may mean another receiver by the same host and port. */
+export interface Place {
   readonly target: Target;
   readonly route: XferRoute;
+}
+
+/** A transfer's leave to use a route; what it tells here is what all others know. */
+export interface Passage extends Place {
   /** The receiver said something sensible. */
   answered(): void;
   /** The receiver is there, and whether it takes mail comes out later: others need not wait for that. */
@@ -63,15 +67,10 @@ export class RouteHealth {
   }
 
   /**
-   * The leave to use what `firstUp` names, or `only` that route; another transfer may get another answer while this
+   * The leave to use what `firstUp` names, or that of `only`; another transfer may get another answer while this
    * one tests the route.
    */
-  claim(
-    target: Target,
-    nowMs: number,
-    except: ReadonlySet<XferRoute>,
-    only?: XferRoute,
-  ): Passage | undefined {
+  claim(target: Target, nowMs: number, except: ReadonlySet<XferRoute>, only?: Place): Passage | undefined {
     const choice = this.#choose(target, nowMs, except, only);
     if (choice === undefined) return undefined;
     return this.#passage(
@@ -107,23 +106,19 @@ export class RouteHealth {
     return [...states].map(([route, up]) => ({ route, up }));
   }
 
-  /** The route of the target or of its chain that is written so. */
-  routeNamed(target: Target, name: string | undefined): XferRoute | undefined {
+  /** Of the target or of its chain: what `homeName` calls so, or the first route that `formatXferRoute` writes so. */
+  placeNamed(target: Target, name: string | undefined): Place | undefined {
     if (name === undefined) return undefined;
     return chainOf(target)
-      .flatMap(({ routes }) => routes)
-      .find((route) => formatXferRoute(route) === name);
+      .flatMap((each) => each.routes.map((route) => ({ target: each, route })))
+      .find((place) => homeName(place.target, place.route) === name || formatXferRoute(place.route) === name);
   }
 
-  #choose(
-    target: Target,
-    nowMs: number,
-    except: ReadonlySet<XferRoute>,
-    only?: XferRoute,
-  ): Choice | undefined {
+  #choose(target: Target, nowMs: number, except: ReadonlySet<XferRoute>, only?: Place): Place | undefined {
     for (const each of chainOf(target)) {
       for (const route of each.routes) {
-        if (except.has(route) || (only !== undefined && route !== only)) continue;
+        if (except.has(route)) continue;
+        if (only !== undefined && (route !== only.route || each !== only.target)) continue;
         if (this.#gates({ target: each, route }).every((gate) => gate.admits(nowMs)))
           return { target: each, route };
       }
@@ -131,7 +126,7 @@ export class RouteHealth {
     return undefined;
   }
 
-  #gates({ target, route }: Choice): readonly [Gate, Gate] {
+  #gates({ target, route }: Place): readonly [Gate, Gate] {
     const host = `${route.host.toLowerCase()} ${route.port}`;
     return [gateOf(this.#hosts, host), gateOf(this.#services, `${host} ${target.host ?? ''}`)];
   }
@@ -185,11 +180,6 @@ export class RouteHealth {
       release,
     };
   }
-}
-
-interface Choice {
-  readonly target: Target;
-  readonly route: XferRoute;
 }
 
 function gateOf(gates: Map<string, Gate>, key: string): Gate {

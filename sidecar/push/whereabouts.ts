@@ -6,15 +6,16 @@
 // forgets, and receivers that share a ledger know their ids anyhow.
 
 import { formatXferRoute, type XferRoute } from '../../shared/config/routes.ts';
+import type { Target } from '../routing/targets.ts';
 
-/** About 4 MB; some minutes of mail at full speed, and hours at a usual one. */
+/** About 5 MB; some minutes of mail at full speed, and hours at a usual one. */
 const MAX_REMEMBERED = 20_000;
 
 export class Whereabouts {
   readonly #underWay = new Map<string, Promise<void>>();
   /** By ids under way: what they wait for beyond their settling. */
   readonly #quiet = new Map<string, Promise<void>>();
-  readonly #routes = new Map<string, string>();
+  readonly #homes = new Map<string, string>();
 
   /** Resolves when the hand-over of the id that is under way has ended; undefined when none is. */
   underWay(key: string): Promise<void> | undefined {
@@ -45,23 +46,28 @@ export class Whereabouts {
     return this.#quiet.get(key);
   }
 
-  /** The one receiver that the id may go to, as `formatXferRoute` writes it. */
+  /** The one receiver that the id may go to, by its `homeName`. */
   homeOf(key: string): string | undefined {
-    return this.#routes.get(key);
+    return this.#homes.get(key);
   }
 
-  leaveFor(key: string, route: XferRoute): void {
-    this.#routes.delete(key);
-    this.#routes.set(key, formatXferRoute(route));
-    if (this.#routes.size <= MAX_REMEMBERED) return;
-    for (const oldest of this.#routes.keys()) {
-      this.#routes.delete(oldest);
+  leaveFor(key: string, target: Pick<Target, 'domain'>, route: XferRoute): void {
+    this.#homes.delete(key);
+    this.#homes.set(key, homeName(target, route));
+    if (this.#homes.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.#homes.keys()) {
+      this.#homes.delete(oldest);
       return;
     }
   }
 
   /** No receiver has it. */
   forget(key: string): void {
-    this.#routes.delete(key);
+    this.#homes.delete(key);
   }
+}
+
+/** Two targets may name one host and port, and mean two receivers: their Host headers or paths differ. */
+export function homeName({ domain }: Pick<Target, 'domain'>, route: XferRoute): string {
+  return `${domain} ${formatXferRoute(route)}`;
 }
