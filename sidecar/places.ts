@@ -89,10 +89,15 @@ export function wantedPlaces(
   if (typeof metrics === 'string') faults.add(metrics);
   else places.push(...metrics);
   const seen = new Map<string, Place>();
+  // A Listen may stand for several addresses, and clash at each of them: it is told of once.
+  const clashing = new Set<Written | undefined>();
   for (const place of places) {
     const name = `${place.address} ${place.port}`;
     const before = seen.get(name);
-    if (place.port !== 0 && before !== undefined) faults.add(takenTwice(place, before));
+    if (place.port !== 0 && before !== undefined && !clashing.has(place.written)) {
+      clashing.add(place.written);
+      faults.add(takenTwice(place, before));
+    }
     seen.set(name, place);
   }
   return { places, faults: [...faults], warnings: [...warnings] };

@@ -171,3 +171,11 @@ test('one mistake is told once: a file that includes itself, a target that is na
   const target = await delayXfer(['check', '--side', 'sending', 'b.conf'], directory);
   assert.doesNotMatch(target.out, /^b\.conf:1:/m);
 });
+
+test('a Listen that stands for several addresses is told of once when they are taken', async (t) => {
+  const directory = folderOf(t, {
+    'a.conf': `${SENDING}ESMTP_Listener { Listen ":2525" {} Listen "localhost:2525" {} }\n`,
+  });
+  const { out } = await delayXfer(['check', '--side', 'sending', 'a.conf'], directory);
+  assert.equal(out.split('is listened at already').length - 1, 1, out);
+});
