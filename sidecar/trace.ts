@@ -17,7 +17,7 @@ export interface SmtpTrace {
   readonly text: string;
 }
 
-/** A request of a local program. */
+/** A request of a local program, or a stranger turned away: then method and path are empty. */
 export interface HttpTrace {
   readonly type: 'HttpTrace';
   readonly timestamp: number;
