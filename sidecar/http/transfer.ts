@@ -5,10 +5,9 @@
 
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { ownReply, type Reply, replyClass } from '../../shared/smtp/reply.ts';
-import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { Verdict, XferHeader, XferMessage } from '../../shared/xfer/message.ts';
 import type { Content } from '../intake/content.ts';
-import { mayLeaveInClear } from '../intake/hand-in.ts';
+import { mayLeaveInClear, withUpload } from '../intake/hand-in.ts';
 import { replyFor, requireTlsReply } from '../intake/replies.ts';
 import type { HandOverResult } from '../push/held-message.ts';
 import { createJointAnswer, isTaken, type JointAnswer } from '../push/joint-answer.ts';
@@ -150,17 +149,15 @@ function partsOf(
   }
   const reserveMs = Math.min((patienceEndMs - arrivedAtMs) / 4, MAX_RESERVE_MS);
   const { sizeBytes, sha256 } = content;
-  const upload = sizeBytes > MAX_INLINE_BYTES;
   return [...byTarget].map(([target, { mode, recipients }]) => ({
     target,
     mode,
-    header: {
+    header: withUpload({
       ...header,
       envelope: { ...header.envelope, recipients },
       sizeBytes,
       sha256: sha256.toString('hex'),
-      upload,
-    },
+    }),
     content,
     deadlineAtMs: Math.min(patienceEndMs - reserveMs, arrivedAtMs + target.handoffDeadlineMs),
     gone,

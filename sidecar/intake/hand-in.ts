@@ -6,7 +6,8 @@ import type { XferRoute } from '../../shared/config/routes.ts';
 import type { Recipient } from '../../shared/message/envelope.ts';
 import { isHostName } from '../../shared/message/trace.ts';
 import type { HostReply, Reply } from '../../shared/smtp/reply.ts';
-import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
+import { formatFrameHeader } from '../../shared/xfer/frame-format.ts';
+import { MAX_HEADER_LINE_BYTES, MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { XferHeader } from '../../shared/xfer/message.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -143,15 +144,25 @@ export interface HeaderFacts {
 export function headerOf({ client, envelope, content }: Submission, facts: HeaderFacts): XferHeader {
   const { recipients, ...others } = facts;
   const receivedFrom = hostOf(client);
-  return {
+  return withUpload({
     ...others,
     envelope: { ...envelope, recipients },
     sizeBytes: content.sizeBytes,
     sha256: content.sha256.toString('hex'),
     ...(receivedFrom !== undefined && { receivedFrom }),
-    upload: content.sizeBytes > MAX_INLINE_BYTES,
+    upload: false,
     meta: {},
-  };
+  });
+}
+
+/** With `upload` as it must be: a request holds no frame over MAX_INLINE_BYTES, the header of many recipients included. */
+export function withUpload(header: XferHeader): XferHeader {
+  const { sizeBytes } = header;
+  const fits =
+    sizeBytes + MAX_HEADER_LINE_BYTES <= MAX_INLINE_BYTES ||
+    (sizeBytes <= MAX_INLINE_BYTES &&
+      sizeBytes + formatFrameHeader({ ...header, upload: false }).length <= MAX_INLINE_BYTES);
+  return { ...header, upload: !fits };
 }
 
 /** What the client calls itself; an address in brackets when that is no name. */

@@ -9,7 +9,8 @@ import { type Answer, hang, startReceiver, status } from './sidecar-receiver.ts'
 import { deliver } from './sidecar-smtp-client.ts';
 
 /** Undefined after so many milliseconds. */
-const pause = (delayMs: number) => new Promise<undefined>((wake) => setTimeout(() => wake(undefined), delayMs));
+const pause = (delayMs: number) =>
+  new Promise<undefined>((wake) => setTimeout(() => wake(undefined), delayMs));
 const MAIL = 'Subject: hello\r\n\r\nHello.\r\n';
 const TARGET = { domain: 'xfer.test' };
 const ROUTE = xferRoute('xfer://r.example.com?port=8080');
@@ -204,7 +205,7 @@ test('mail that a receiver did not take may go to another when its MTA comes bac
     t,
     [receiver.port, spare.port].map((port) => `xfer://127.0.0.1?port=${port}`),
   );
-  receiver.script('POST', [], status(403));
+  receiver.script('POST', [], status(403, { connection: 'close' }));
   assert.equal((await push(MAIL)).ending, 'untaken');
   await receiver.close();
   const again = await push(MAIL);
