@@ -137,7 +137,9 @@ export const TRANSFER_OPTIONS = {
     defaultText: 'the host name',
     scopes: ['global'],
     side: 'sending',
-    meaning: 'Part of derived ids. Two sidecars that serve one MTA share it.',
+    meaning:
+      'Part of derived ids. Each sidecar that takes deferred mail (fallback) has its own, since what one withdraws ' +
+      'another may have said 250 for; sidecars that take rerouted mail alone share it.',
   }),
   Teleport_Enabled: option({
     name: 'Teleport_Enabled',

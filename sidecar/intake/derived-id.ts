@@ -1,11 +1,12 @@
 // The id of a message, derived from what it is, so that an MTA that hands the same message over again is
-// recognised: the receiver answers `duplicate`, whichever sidecar of the same instance asks. The MTA's own
+// recognised: the receiver answers `duplicate`. Sidecars of the same instance share ids; those that take deferred mail
+// must not, since one's withdrawal would take what another said 250 for. The MTA's own
 // `Received:` with its queue id stands in the content and makes it unique.
 
 import { createHash } from 'node:crypto';
 
 export interface Identity {
-  /** Shared by all sidecars that serve one MTA. */
+  /** Instance: shared by sidecars that take rerouted mail alone, and by no others. */
   readonly instance: string;
   readonly sender: string;
   /** In any order. */
