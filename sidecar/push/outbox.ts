@@ -3,6 +3,7 @@
 // message keeps its own verdict. A message that is too large for a request travels alone, by upload. What waits is
 // bounded: past it `full` is true, and a message that comes all the same is settled as untaken at once.
 
+import { formatXferRoute } from '../../shared/config/routes.ts';
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { Target } from '../routing/targets.ts';
 import { Compression } from './compression.ts';
@@ -18,6 +19,9 @@ export const MAX_TRANSFER_MESSAGES = 25;
 
 /** Messages that wait for a transfer, unless the options say otherwise. */
 export const MAX_WAITING_MESSAGES = 1_000;
+
+const HEADER_BYTES = 1_024;
+const HEADER_RECIPIENT_BYTES = 64;
 
 /** Nothing new is taken while the oldest has waited for so long a part of Handoff_Deadline: it would hardly be in time. */
 const LATE_PART = 0.5;
@@ -93,7 +97,7 @@ export class Outbox {
       this.#tellIfIdle();
       return;
     }
-    const end = whereabouts.begin(key);
+    const end = whereabouts.begin(key, this.#tools.clock.nowMs());
     const message: HeldMessage = {
       ...held,
       settle: (result) => {
@@ -105,8 +109,9 @@ export class Outbox {
     };
     const waiting: Waiting = {
       message,
-      home: whereabouts.homeOf(key),
+      home: this.#homeOf(held.header.id),
       addedAtMs: this.#tools.clock.nowMs(),
+      frameBytes: frameBytesOf(message),
       left: () => {
         this.#remove(waiting);
         untried(message, 'the client left');
@@ -114,7 +119,7 @@ export class Outbox {
       },
     };
     this.#waiting.add(waiting);
-    this.#waitingBytes += message.header.sizeBytes;
+    this.#waitingBytes += waiting.frameBytes;
     // What an earlier hand-over left at a receiver is withdrawn by this one, also when its client leaves.
     const mayBeThere = message.mode === 'delayed' && waiting.home !== undefined;
     if (!mayBeThere) message.gone.addEventListener('abort', waiting.left);
@@ -184,6 +189,21 @@ export class Outbox {
     return this.#tools.health.placeNamed(this.#target, name);
   }
 
+  // Whoever comes back after that goes to another receiver, which an operator should know of.
+  #homeOf(id: string): string | undefined {
+    const { clock, health } = this.#tools;
+    const key = this.#keyOf(id);
+    const home = health.whereabouts.homeOf(key);
+    if (home === undefined || !health.whereabouts.isOld(key, clock.nowMs())) return home;
+    const place = health.placeNamed(this.#target, home);
+    if (place === undefined) return home;
+    const name = formatXferRoute(place.route);
+    if (health.routes([place.target]).some(({ route, up }) => route === name && up)) return home;
+    health.whereabouts.forget(key);
+    this.#operator.letGo(id, place.route);
+    return undefined;
+  }
+
   // A message whose recipients go to several targets has one id at all of them.
   #keyOf(id: string): string {
     return `${this.#target.domain} ${id}`;
@@ -235,7 +255,7 @@ export class Outbox {
     for (const waiting of this.#waiting) {
       if (waiting.home !== home) continue;
       const { message } = waiting;
-      const withIt = sizeBytes + message.header.sizeBytes;
+      const withIt = sizeBytes + waiting.frameBytes;
       const fits = transfer.length < MAX_TRANSFER_MESSAGES && withIt <= MAX_INLINE_BYTES;
       if (transfer.length > 0 && !fits) break;
       sizeBytes = withIt;
@@ -248,7 +268,7 @@ export class Outbox {
   #remove(waiting: Waiting): void {
     const { message, left } = waiting;
     if (!this.#waiting.delete(waiting)) return;
-    this.#waitingBytes -= message.header.sizeBytes;
+    this.#waitingBytes -= waiting.frameBytes;
     message.gone.removeEventListener('abort', left);
   }
 
@@ -287,7 +307,19 @@ interface Waiting {
   /** The only route that it may take. */
   readonly home: string | undefined;
   readonly addedAtMs: number;
+  readonly frameBytes: number;
   readonly left: () => void;
+}
+
+// About: a header line is at most so long, unless its recipients have many characters that JSON escapes. What is
+// uploaded fills a transfer.
+function frameBytesOf({ header }: HeldMessage): number {
+  if (header.upload) return MAX_INLINE_BYTES + 1;
+  const { recipients } = header.envelope;
+  return recipients.reduce(
+    (sum, { address, orcpt = '' }) => sum + HEADER_RECIPIENT_BYTES + address.length + orcpt.length,
+    header.sizeBytes + HEADER_BYTES,
+  );
 }
 
 function untried(message: HeldMessage, reason: string): void {

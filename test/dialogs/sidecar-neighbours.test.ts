@@ -243,3 +243,19 @@ function ticketFor(receiver: ScriptedReceiver): Answer {
     response.end(JSON.stringify({ url, method: 'PUT', headers: {}, expiresAt: '2099-01-01T00:00:00Z' }));
   };
 }
+
+test('messages whose content fills a request do not share it, since their header lines come on top', async (t) => {
+  const receiver = await receiverFor(t);
+  const { push } = pusherFor(t, [`xfer://127.0.0.1?port=${receiver.port}`], { outbox: { windowMs: 200 } });
+  // Together their content alone is 4 MiB to the octet.
+  const half = (letter: string) => Buffer.alloc(2 * 1024 * 1024, letter);
+  const results = await Promise.all([push(half('a')), push(half('b'))]);
+  assert.deepEqual(
+    results.map(({ ending }) => ending),
+    ['accepted', 'accepted'],
+  );
+  assert.deepEqual(
+    receiver.requests.map(({ ids }) => ids.length),
+    [1, 1],
+  );
+});
