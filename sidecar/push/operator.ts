@@ -52,6 +52,12 @@ export class Operator {
     }
   }
 
+  /** Of a message that a receiver may have, which is down for hours: it may go to another now. */
+  letGo(id: string, route: XferRoute): void {
+    const message = `${id} may be at ${formatXferRoute(route)}, which is down for hours: it goes to another receiver now`;
+    this.#log.notice({ level: 'error', code: 'double-possible', message });
+  }
+
   #seldom(code: NoticeCode, route: string, reason: string): void {
     const key = `${code} ${route}`;
     const nowMs = this.#clock.nowMs();

@@ -11,11 +11,19 @@ import type { Target } from '../routing/targets.ts';
 /** About 5 MB; some minutes of mail at full speed, and hours at a usual one. */
 const MAX_REMEMBERED = 20_000;
 
+/**
+ * A receiver that is down for so long is gone, or was replaced: a double is the lesser evil then than mail that waits for
+ * it until its MTA gives it up, which some do after a day.
+ */
+const MAX_HOME_MS = 12 * 3_600_000;
+
 export class Whereabouts {
   readonly #underWay = new Map<string, Promise<void>>();
+  /** By ids under way. */
+  readonly #begunAtMs = new Map<string, number>();
   /** By ids under way: what they wait for beyond their settling. */
   readonly #quiet = new Map<string, Promise<void>>();
-  readonly #homes = new Map<string, string>();
+  readonly #homes = new Map<string, { readonly name: string; readonly sinceMs: number }>();
 
   /** Resolves when the hand-over of the id that is under way has ended; undefined when none is. */
   underWay(key: string): Promise<void> | undefined {
@@ -23,7 +31,8 @@ export class Whereabouts {
   }
 
   /** For an id that is not under way; the answer ends it. */
-  begin(key: string): () => void {
+  begin(key: string, nowMs: number): () => void {
+    this.#begunAtMs.set(key, nowMs);
     let ended = (): void => undefined;
     const promise = new Promise<void>((resolve) => {
       ended = resolve;
@@ -32,6 +41,7 @@ export class Whereabouts {
     return () => {
       this.#underWay.delete(key);
       this.#quiet.delete(key);
+      this.#begunAtMs.delete(key);
       ended();
     };
   }
@@ -48,12 +58,21 @@ export class Whereabouts {
 
   /** The one receiver that the id may go to, by its `homeName`. */
   homeOf(key: string): string | undefined {
-    return this.#homes.get(key);
+    return this.#homes.get(key)?.name;
+  }
+
+  /** Whether the id has had its home for longer than mail should wait for a receiver that does not come back. */
+  isOld(key: string, nowMs: number): boolean {
+    const home = this.#homes.get(key);
+    return home !== undefined && nowMs - home.sinceMs > MAX_HOME_MS;
   }
 
   leaveFor(key: string, target: Pick<Target, 'domain'>, route: XferRoute): void {
+    const name = homeName(target, route);
+    const before = this.#homes.get(key);
+    const sinceMs = before?.name === name ? before.sinceMs : (this.#begunAtMs.get(key) ?? Infinity);
     this.#homes.delete(key);
-    this.#homes.set(key, homeName(target, route));
+    this.#homes.set(key, { name, sinceMs });
     if (this.#homes.size <= MAX_REMEMBERED) return;
     for (const oldest of this.#homes.keys()) {
       this.#homes.delete(oldest);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sleep } from '../../sidecar/clock.ts';
+import { type Clock, sleep, systemClock } from '../../sidecar/clock.ts';
 import { Whereabouts } from '../../sidecar/push/whereabouts.ts';
 import { configurationOf, delayedTo, receiverFor, sidecarFor } from './sidecar-fixture.ts';
 import { createLedger } from './sidecar-ledger.ts';
@@ -172,6 +172,33 @@ test('rerouted mail in doubt comes back to the receiver that may have it, though
   assert.deepEqual(
     spare.requests.map(({ frames }) => frames.map(({ content }) => String(content))),
     [['another\r\n']],
+  );
+});
+
+test('rerouted mail waits 12 hours for a receiver that may have it and is gone, and then goes to another', async (t) => {
+  const receiver = await startReceiver();
+  const spare = await receiverFor(t);
+  let laterMs = 0;
+  const clock: Clock = { ...systemClock, nowMs: () => Date.now() + laterMs };
+  const routes = [receiver.port, spare.port].map((port) => `xfer://127.0.0.1?port=${port}`);
+  const target = { handoffDeadlineMs: 2_000, responseTimeoutMs: 1_000 };
+  const { push, notices } = pusherFor(t, routes, { clock, target });
+  receiver.script('POST', [], hang);
+  assert.equal((await push(MAIL, { mode: 'rerouted' })).ending, 'in-doubt');
+  await receiver.close();
+  for (const hours of [6, 11]) {
+    laterMs = hours * 3_600_000;
+    assert.equal((await push(MAIL, { mode: 'rerouted', withinMs: 60_000 })).ending, 'no-route');
+  }
+  laterMs = 12.1 * 3_600_000;
+  const last = await push(MAIL, { mode: 'rerouted', withinMs: 60_000 });
+  assert.deepEqual([last.ending, last.route], ['accepted', `xfer://127.0.0.1:${spare.port}`]);
+  const told = notices
+    .filter(({ level }) => level === 'error')
+    .map(({ code, message }) => `${code}: ${message}`);
+  assert.match(
+    told.join(),
+    /^double-possible: \S+ may be at xfer:\/\/127\.0\.0\.1:\d+, which is down for hours/,
   );
 });
 
