@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
-import type { PasswordVerifier } from '../shared/access/password.ts';
+import type { KnownUsers } from '../shared/access/password.ts';
 import type { Setting } from '../shared/config/configuration.ts';
 import { type Fault, formatFault, type Place } from '../shared/config/fault.ts';
 import { pathWritten } from '../shared/config/named-files.ts';
@@ -23,7 +23,7 @@ export interface FileSettings {
 
 export interface ListenerFiles {
   readonly tls: ListenerTls | undefined;
-  readonly users: PasswordVerifier | undefined;
+  readonly users: KnownUsers | undefined;
   /** By path: changes when the file's content does. */
   readonly digests: ReadonlyMap<string, string>;
 }
@@ -73,7 +73,7 @@ class Reading {
     return { context: read.context, required: required !== undefined };
   }
 
-  users(setting: Setting | undefined): PasswordVerifier | undefined {
+  users(setting: Setting | undefined): KnownUsers | undefined {
     const text = this.#text(setting);
     if (setting === undefined || text === undefined) return undefined;
     const read = readUsers(text);

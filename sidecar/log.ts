@@ -132,6 +132,10 @@ export type NoticeCode =
   | 'cannot-send'
   /** Content over 4 MiB could not be written to a file: its sender was told to come back. */
   | 'content-not-kept'
+  /** Max_Held_Bytes is reached: clients are told to come back. At most once a minute. */
+  | 'memory-full'
+  /** A wrong name or password. At most once a minute. */
+  | 'auth-failed'
   | 'withdrawal-unconfirmed'
   /** The MTA left before its 250 and the receiver had begun: it may deliver a second time. */
   | 'double-possible'

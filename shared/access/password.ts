@@ -23,12 +23,18 @@ export interface PasswordVerifier {
   verify(name: string, password: string): Promise<boolean>;
 }
 
+export interface KnownUsers extends PasswordVerifier {
+  /** Another value for another password; undefined for a name that is not known. */
+  credentialOf(name: string): string | undefined;
+}
+
 /** `hashes` by credential name. Unknown names cost as much time as wrong passwords. */
-export function createPasswordVerifier(hashes: ReadonlyMap<string, string>): PasswordVerifier {
+export function createPasswordVerifier(hashes: ReadonlyMap<string, string>): KnownUsers {
   const processKey = randomBytes(32);
   const verified = new Set<string>();
   const unknown = ['scrypt', COST.N, COST.r, COST.p, 'AAAAAAAAAAAAAAAAAAAAAA==', 'AA=='].join('$');
   return {
+    credentialOf: (name) => hashes.get(name),
     async verify(name, password) {
       const stored = hashes.get(name);
       const token = createHmac('sha256', processKey)

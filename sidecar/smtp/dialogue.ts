@@ -6,12 +6,22 @@ import { ownReply, type Reply } from '../../shared/smtp/reply.ts';
 import { MAX_INLINE_BYTES } from '../../shared/xfer/limits.ts';
 import type { Peer } from '../intake/admission.ts';
 import type { MemoryBudget } from '../intake/memory-budget.ts';
+import type { RefusalReason } from '../intake/refusals.ts';
 import type { Client } from '../intake/submission.ts';
 import { type Command, parseCommand, parseMail, parseRcpt } from './commands.ts';
 import { Mail } from './mail.ts';
 import { beginSasl, MECHANISMS, type SaslStep } from './sasl.ts';
 import type { ListenerSettings } from './settings.ts';
+import type { TurnedAway } from './turned-away.ts';
 import { parseXforward, XFORWARD_NAMES } from './xforward.ts';
+
+export interface DialogueOptions {
+  readonly peer: Peer;
+  readonly memory: MemoryBudget;
+  readonly away: TurnedAway;
+  /** Those that hold now. */
+  readonly settings: () => ListenerSettings;
+}
 
 export type Step =
   | { readonly kind: 'reply'; readonly reply: Reply }
@@ -26,14 +36,22 @@ export type Step =
 
 const MAX_FAULTY_COMMANDS = 20;
 const MAX_FAILED_AUTHS = 3;
+/** A name and a password. */
+const SECRETS_OF_AUTH = 2;
 
 export class Dialogue {
   readonly #peer: Peer;
   readonly #settings: ListenerSettings;
-  readonly #current: () => ListenerSettings;
-  readonly #memory: MemoryBudget;
+  readonly #options: DialogueOptions;
   #client: Client;
   #secure = false;
+  #saidHelo = false;
+  /** What stood for the user when it authenticated. */
+  #credential: string | undefined;
+  /** Lines to come that may be secrets, since AUTH was refused. */
+  #maybeSecrets = 0;
+  /** Whether the transaction, or its MAIL, was counted as turned away. */
+  #countedRefusal = false;
   #mail: Mail | undefined;
   /** What the last MAIL heard, until RSET, EHLO or a MAIL that is accepted. */
   #mailRefusal: Reply | undefined;
@@ -41,16 +59,17 @@ export class Dialogue {
   #faultyCommands = 0;
   #failedAuths = 0;
 
-  /** `settings` are those of the connection; `current` tells those that hold now. */
-  constructor(peer: Peer, settings: ListenerSettings, current: () => ListenerSettings, memory: MemoryBudget) {
-    this.#peer = peer;
+  /** `settings` are those of the connection. */
+  constructor(options: DialogueOptions, settings: ListenerSettings) {
+    this.#options = options;
+    this.#peer = options.peer;
     this.#settings = settings;
-    this.#current = current;
-    this.#memory = memory;
-    this.#client = { address: peer.address, name: '', forwarded: new Map() };
+    this.#client = { address: options.peer.address, name: '', forwarded: new Map() };
   }
 
   get client(): Client {
+    // RFC 3848 has no name for more than SMTP behind a HELO.
+    if (this.#saidHelo) return { ...this.#client, protocol: 'SMTP' };
     const kind = this.#isLmtp ? 'LMTP' : 'ESMTP';
     const isUser = this.#client.user !== undefined;
     const protocol = this.#secure
@@ -65,8 +84,9 @@ export class Dialogue {
   }
 
   /** Whether the next line is a secret, not a command. */
-  get expectsSecret(): boolean {
-    return this.#sasl !== undefined;
+  get nextSecret(): 'expected' | 'maybe' | 'no' {
+    if (this.#sasl !== undefined) return 'expected';
+    return this.#maybeSecrets > 0 ? 'maybe' : 'no';
   }
 
   greeting(): Reply {
@@ -77,6 +97,7 @@ export class Dialogue {
   /** A line without its end. */
   line(line: Buffer): Step {
     if (this.#sasl !== undefined) return this.#sasledOn(this.#sasl.answer(line.toString('latin1')));
+    if (this.#maybeSecrets > 0) this.#maybeSecrets -= 1;
     const command = parseCommand(line);
     const step = this.#step(command);
     if (this.#faultyCommands <= MAX_FAULTY_COMMANDS || step.kind !== 'reply') return step;
@@ -90,12 +111,15 @@ export class Dialogue {
     this.#client = { address: this.#peer.address, name: '', forwarded: new Map() };
   }
 
-  /** The password was right, or not. */
-  verified(name: string, right: boolean): Step {
-    if (right) {
+  /** The password was right, and `credential` is what stands for the user; undefined when it was wrong. */
+  verified(name: string, credential: string | undefined): Step {
+    if (credential !== undefined) {
+      this.#credential = credential;
       this.#client = { ...this.#client, user: name };
       return reply(ownReply(235, '2.7.0', 'authenticated'));
     }
+    this.#maybeSecrets = SECRETS_OF_AUTH;
+    this.#options.away.failedAuth(this.#peer.address);
     this.#failedAuths += 1;
     if (this.#failedAuths >= MAX_FAILED_AUTHS) {
       return { kind: 'goodbye', reply: ownReply(421, '4.7.0', 'too many wrong names or passwords') };
@@ -121,7 +145,7 @@ export class Dialogue {
       case 'LHLO':
         return reply(this.#greet(verb, rest));
       case 'MAIL':
-        return reply(this.#beginMail(command));
+        return this.#beginMail(command);
       case 'RCPT':
         return reply(this.#addRecipient(command));
       case 'DATA':
@@ -161,6 +185,7 @@ export class Dialogue {
     }
     if (name === '') return this.#fault(501, '5.5.4', `${verb} takes a name`);
     this.#forget();
+    this.#saidHelo = verb === 'HELO';
     this.#client = { ...this.#client, name };
     const { hostName } = this.#settings;
     return { code: 250, text: verb === 'HELO' ? hostName : [hostName, ...this.#extensions()].join('\n') };
@@ -182,31 +207,69 @@ export class Dialogue {
     ];
   }
 
-  #beginMail(command: Command): Reply {
+  #beginMail(command: Command): Step {
     if (this.#client.name === '') {
-      return this.#fault(503, '5.5.1', this.#isLmtp ? 'say LHLO first' : 'say EHLO first');
+      return reply(this.#fault(503, '5.5.1', this.#isLmtp ? 'say LHLO first' : 'say EHLO first'));
     }
-    if (this.#mail !== undefined) return this.#fault(503, '5.5.1', 'a transaction is open');
+    if (this.#mail !== undefined) return reply(this.#fault(503, '5.5.1', 'a transaction is open'));
+    if (this.#mayNoMore) {
+      this.#options.away.refused(this.#client.user === undefined ? 'relay' : 'auth');
+      return { kind: 'goodbye', reply: NO_MORE };
+    }
+    this.#countedRefusal = false;
     const begun = this.#begin(command);
     this.#mailRefusal = begun instanceof Mail ? undefined : begun;
-    if (!(begun instanceof Mail)) return begun;
+    if (!(begun instanceof Mail)) return reply(begun);
     this.#mail = begun;
-    return SENDER_OK;
+    return reply(SENDER_OK);
+  }
+
+  // A reload took the client's network, its name or its password away.
+  get #mayNoMore(): boolean {
+    const { user, address } = this.#client;
+    const { relayHosts, users } = this.#options.settings();
+    if (user !== undefined) {
+      if (users?.credentialOf(user) === this.#credential) return false;
+    } else if (!this.#peer.trusted) {
+      return false;
+    }
+    return !this.#peer.local && !relayHosts.some((network) => network.contains(address));
   }
 
   #begin(command: Command): Mail | Reply {
     // RFC 3207 §4 and RFC 4954 §6 have 530 here, at which an MTA would bounce mail that was only deferred.
-    if (this.#settings.tls?.required === true && !this.#secure && !this.#peer.local) return TLS_FIRST;
-    if (this.isStranger) return AUTH_FIRST;
+    if (this.#settings.tls?.required === true && !this.#secure && !this.#peer.local) {
+      return this.#turnAway(TLS_FIRST, 'tls');
+    }
+    if (this.isStranger) return this.#turnAway(AUTH_FIRST, 'auth');
     const parsed = parseMail(command, this.#secure);
     if (!parsed.ok) return parsed.reply;
     const { declaredBytes, envelope } = parsed.value;
-    const fits = this.#memory.fits(Math.min(declaredBytes, MAX_INLINE_BYTES));
-    if (!fits || (declaredBytes > MAX_INLINE_BYTES && !this.#memory.scratch.fits(declaredBytes)))
-      return NO_MEMORY;
-    const { reception, terms } = this.#current();
+    const { memory } = this.#options;
+    if (!memory.fits(Math.min(declaredBytes, MAX_INLINE_BYTES))) return this.#counted(NO_MEMORY, 'memory');
+    if (declaredBytes > MAX_INLINE_BYTES && !memory.scratch.fits(declaredBytes))
+      return this.#counted(NO_MEMORY, 'scratch');
+    const { reception, terms } = this.#options.settings();
     const begun = reception.begin(terms);
-    return 'code' in begun ? begun : new Mail(envelope, begun, terms.protocol);
+    return 'code' in begun ? this.#heard(begun) : new Mail(envelope, begun, terms.protocol);
+  }
+
+  // A client that asks again and again without what it takes is not borne for ever.
+  #turnAway(refusal: Reply, reason: 'tls' | 'auth'): Reply {
+    this.#faultyCommands += 1;
+    return this.#counted(refusal, reason);
+  }
+
+  /** Of the reception: an answer that lets the client go on, or not. */
+  #heard(answer: Reply): Reply {
+    return answer.enhanced === NO_ROUTE ? this.#counted(answer, 'no-route') : answer;
+  }
+
+  // Once for each transaction.
+  #counted(refusal: Reply, reason: RefusalReason): Reply {
+    if (!this.#countedRefusal) this.#options.away.refused(reason);
+    this.#countedRefusal = true;
+    return refusal;
   }
 
   // XFORWARD speaks of one transaction; after a MAIL that is refused it holds for the next one.
@@ -224,7 +287,7 @@ export class Dialogue {
   #addRecipient(command: Command): Reply {
     if (this.#mail === undefined) return this.#withoutMail();
     const parsed = parseRcpt(command, this.#settings.hostName);
-    return parsed.ok ? this.#mail.add(parsed.value) : parsed.reply;
+    return parsed.ok ? this.#heard(this.#mail.add(parsed.value)) : parsed.reply;
   }
 
   #beginContent(rest: string): Step {
@@ -238,7 +301,7 @@ export class Dialogue {
     // Neither a fault nor permanent: a client that pipelines says DATA before it knows that every recipient waits.
     if (mail.isWithoutRecipients) return reply(ownReply(451, '4.5.1', 'no recipient was accepted'));
     const refusal = mail.transaction.data();
-    return refusal === undefined ? { kind: 'content', reply: GO_ON, mail } : reply(refusal);
+    return refusal === undefined ? { kind: 'content', reply: GO_ON, mail } : reply(this.#heard(refusal));
   }
 
   #forward(rest: string): Reply {
@@ -268,6 +331,7 @@ export class Dialogue {
   }
 
   #beginAuth(rest: string): Step {
+    this.#maybeSecrets = SECRETS_OF_AUTH;
     if (this.#settings.users === undefined) return reply(this.#unknown());
     if (this.#client.name === '') return reply(this.#fault(503, '5.5.1', 'say EHLO first'));
     if (this.#client.user !== undefined) return reply(this.#fault(503, '5.5.1', 'you are authenticated'));
@@ -278,6 +342,7 @@ export class Dialogue {
 
   #sasledOn(step: SaslStep): Step {
     this.#sasl = step.kind === 'challenge' ? step : undefined;
+    this.#maybeSecrets = step.kind === 'refused' ? SECRETS_OF_AUTH : 0;
     switch (step.kind) {
       case 'challenge':
         return reply({ code: 334, text: step.text });
@@ -308,18 +373,9 @@ function reply(reply: Reply): Step {
   return { kind: 'reply', reply };
 }
 
-const HTTP_METHODS: ReadonlySet<string> = new Set([
-  'GET',
-  'POST',
-  'PUT',
-  'HEAD',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'CONNECT',
-  'PRI',
-]);
+const HTTP_METHODS: ReadonlySet<string> = new Set(
+  'GET POST PUT HEAD PATCH DELETE OPTIONS TRACE CONNECT PRI'.split(' '),
+);
 
 const OK = ownReply(250, '2.0.0', 'ok');
 const SENDER_OK = ownReply(250, '2.1.0', 'ok');
@@ -331,5 +387,8 @@ const CANNOT_VERIFY = ownReply(252, '2.1.5', 'send some mail, and it will be tri
 const NO_CHUNKS = ownReply(421, '4.5.1', 'CHUNKING is not offered');
 const NOT_HTTP = ownReply(421, '4.7.0', 'this is no HTTP');
 const TLS_FIRST = ownReply(451, '4.7.0', 'say STARTTLS first: TLS_Required');
+const NO_MORE = ownReply(421, '4.7.0', 'whoever may hand mail over has changed; begin anew');
+/** The status with which the reception says that no route is up (RFC 3463 §3.5). */
+const NO_ROUTE = '4.4.1';
 const AUTH_FIRST = ownReply(451, '4.7.0', 'authenticate first');
 export const NO_MEMORY = ownReply(452, '4.3.1', 'as much mail is under way as fits into memory; try again');

@@ -8,6 +8,7 @@ import { ContentReader } from './content-reader.ts';
 import { NO_MEMORY } from './dialogue.ts';
 import type { Mail } from './mail.ts';
 import type { ListenerSettings } from './settings.ts';
+import type { TurnedAway } from './turned-away.ts';
 
 export class Incoming {
   readonly #mail: Mail;
@@ -46,13 +47,16 @@ export class Incoming {
     client: Client,
     gone: AbortSignal,
     notice: ListenerSettings['notice'],
+    away: TurnedAway,
   ): Promise<readonly Reply[]> {
     let content: Content;
     try {
       content = await this.#writer.finish();
     } catch (error) {
       if (!(error instanceof ContentFailedError)) throw error;
-      return this.#mail.replies(() => notKept(error, notice));
+      away.refused(error.failure.kind);
+      const reply = notKept(error, notice);
+      return this.#mail.replies(() => reply);
     }
     const submission = { client, envelope: this.#mail.envelope(), content };
     const verdicts = await this.#mail.transaction.submit(submission, gone);

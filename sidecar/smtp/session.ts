@@ -16,13 +16,20 @@ import { Incoming } from './incoming.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { replyLines } from './reply-lines.ts';
 import type { ListenerSettings, TraceLine } from './settings.ts';
+import { shownLine } from './shown-line.ts';
+import type { TurnedAway } from './turned-away.ts';
 
 export interface SessionOptions {
   /** Of this session and no other. */
   readonly name: string;
   readonly peer: Peer;
+  /** The address, or the /64, that it comes from. */
+  readonly source: string;
   readonly memory: MemoryBudget;
   readonly guard: AuthGuard;
+  readonly away: TurnedAway;
+  /** Whoever must authenticate has so long from the connection. */
+  readonly strangerTimeoutMs: number;
   readonly settings: () => ListenerSettings;
   /** The connection is no more. */
   closed(session: SmtpSession): void;
@@ -54,23 +61,31 @@ export class SmtpSession {
   #closing = false;
   #ended = false;
   #linger: NodeJS.Timeout | undefined;
+  /** Runs from the connection to the end of the session, and ends who is still a stranger. */
+  readonly #strangerTimer: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#settings = options.settings();
-    this.#dialogue = new Dialogue(options.peer, this.#settings, options.settings, options.memory);
+    this.#dialogue = new Dialogue(options, this.#settings);
     socket.setNoDelay(true);
     this.#attach(socket);
     this.#trace('event', `connected from ${options.peer.address}`);
     this.#say(this.#dialogue.greeting());
     this.#flush();
     this.#deadline.set(this.#settings.idleTimeoutMs);
+    if (this.isStranger)
+      this.#strangerTimer = setTimeout(() => this.#sendStrangerAway(), options.strangerTimeoutMs);
   }
 
   /** Whether nobody has authenticated on it who must. */
   get isStranger(): boolean {
     return this.#dialogue.isStranger;
+  }
+
+  get source(): string {
+    return this.#options.source;
   }
 
   /** Finishes what is under way, then says 421. Idle sessions end at once. */
@@ -151,7 +166,7 @@ export class SmtpSession {
       this.#goodbye(ownReply(421, '4.5.2', 'a command line is too long'));
       return false;
     }
-    if (this.#settings.trace !== undefined) this.#trace('client', masked(line, this.#dialogue.expectsSecret));
+    if (this.#settings.trace !== undefined) this.#trace('client', shownLine(line, this.#dialogue.nextSecret));
     this.#deadline.set(this.#settings.idleTimeoutMs);
     if (this.#closing) this.#goodbye(SHUTTING_DOWN);
     else this.#take(this.#dialogue.line(line));
@@ -201,7 +216,7 @@ export class SmtpSession {
     const gone = new AbortController();
     this.#gone = gone;
     const client = { ...this.#dialogue.client, session: this.#options.name };
-    const replies = await content.verdicts(client, gone.signal, this.#settings.notice);
+    const replies = await content.verdicts(client, gone.signal, this.#settings.notice, this.#options.away);
     content.release();
     this.#gone = undefined;
     this.#dialogue.contentEnded();
@@ -217,7 +232,7 @@ export class SmtpSession {
     const right = await guard.verify(users, peer.address, name, password, () => this.#ended);
     if (this.#ended) return;
     this.#trace('event', right ? `authenticated as ${name}` : 'wrong name or password');
-    this.#take(this.#dialogue.verified(name, right));
+    this.#take(this.#dialogue.verified(name, right ? users.credentialOf(name) : undefined));
     this.#goOn();
   }
 
@@ -292,6 +307,13 @@ export class SmtpSession {
     else this.#goodbye(ownReply(421, '4.4.2', 'nothing came for too long'));
   }
 
+  #sendStrangerAway(): void {
+    if (!this.isStranger) return;
+    this.#options.away.refused('auth');
+    if (this.#shakingHands) this.destroy();
+    else this.#goodbye(ownReply(421, '4.4.2', 'nobody has authenticated for too long'));
+  }
+
   #goodbye(reply: Reply): void {
     if (this.#ended) return;
     this.#say(reply);
@@ -312,6 +334,7 @@ export class SmtpSession {
     if (this.#ended) return;
     this.#ended = true;
     this.#deadline.stop();
+    clearTimeout(this.#strangerTimer);
     this.#input.clear();
     this.#content?.release();
     this.#content = undefined;
@@ -322,12 +345,6 @@ export class SmtpSession {
   #trace(from: TraceLine['from'], text: string): void {
     this.#settings.trace?.({ session: this.#options.name, from, text });
   }
-}
-
-function masked(line: Buffer, isSecret: boolean): string {
-  if (isSecret) return '***';
-  const text = line.toString('utf8');
-  return text.replace(/^(\s*AUTH\s+\S+\s+)\S.*$/is, '$1***');
 }
 
 const SHUTTING_DOWN = ownReply(421, '4.3.2', 'shutting down');

@@ -2,7 +2,7 @@
 // that a reload changes them without closing a socket: what has begun goes on under the settings that it began with.
 
 import type { SecureContext } from 'node:tls';
-import type { PasswordVerifier } from '../../shared/access/password.ts';
+import type { KnownUsers } from '../../shared/access/password.ts';
 import type { Network } from '../../shared/config/networks.ts';
 import type { RefusalReason } from '../intake/refusals.ts';
 import type { Reception, Terms } from '../intake/submission.ts';
@@ -11,7 +11,7 @@ import type { Log } from '../log.ts';
 export interface ListenerSettings {
   /** What the listener calls itself. */
   readonly hostName: string;
-  /** Networks whose clients are let in beside the loopback interface. */
+  /** Networks whose clients are let in beside the loopback interface. Read at each connection and each MAIL. */
   readonly relayHosts: readonly Network[];
   /** Read at each MAIL; its `protocol` at each connection. */
   readonly terms: Terms;
@@ -19,8 +19,11 @@ export interface ListenerSettings {
   readonly reception: Reception;
   /** With it STARTTLS is offered. */
   readonly tls?: ListenerTls | undefined;
-  /** With them AUTH is offered, over TLS and to the loopback interface; who authenticates may hand mail over. */
-  readonly users?: PasswordVerifier | undefined;
+  /**
+   * With them AUTH is offered, over TLS and to the loopback interface; who authenticates may hand mail over, as long
+   * as the same password stands there at each MAIL.
+   */
+  readonly users?: KnownUsers | undefined;
   /** Past it a client hears 421. */
   readonly maxConnections: number;
   /** Silence after which a session is ended; RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. */

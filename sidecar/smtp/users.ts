@@ -2,10 +2,10 @@
 // What is wrong with it is told with its line and the mend. Nothing here throws.
 
 import { parseCredentials } from '../../shared/access/credentials.ts';
-import { createPasswordVerifier, type PasswordVerifier } from '../../shared/access/password.ts';
+import { createPasswordVerifier, type KnownUsers } from '../../shared/access/password.ts';
 
 export type UsersResult =
-  | { readonly ok: true; readonly verifier: PasswordVerifier }
+  | { readonly ok: true; readonly verifier: KnownUsers }
   | {
       readonly ok: false;
       /** From 1. */

@@ -7,6 +7,7 @@ import { createPasswordVerifier, hashPassword } from '../../shared/access/passwo
 import type { Recipient } from '../../shared/message/envelope.ts';
 import type { Reply } from '../../shared/smtp/reply.ts';
 import { MemoryBudget } from '../../sidecar/intake/memory-budget.ts';
+import type { RefusalReason } from '../../sidecar/intake/refusals.ts';
 import type { Submission } from '../../sidecar/intake/submission.ts';
 import type { Notice } from '../../sidecar/log.ts';
 import { listenSmtp } from '../../sidecar/smtp/listener.ts';
@@ -24,6 +25,8 @@ export interface Taken {
 export interface ListenerFixture {
   readonly port: number;
   readonly taken: readonly Taken[];
+  /** Why clients or mail were turned away, one for each. */
+  readonly refusals: readonly RefusalReason[];
   readonly notices: readonly Omit<Notice, 'type' | 'timestamp'>[];
   /** `client MAIL FROM:<>`, without the session's name. */
   readonly trace: readonly string[];
@@ -43,6 +46,7 @@ export interface ListenerFixtureOptions {
   /** Instead of keeping the content. */
   readonly submit?: (submission: Submission, gone: AbortSignal) => Promise<void>;
   readonly failedAuthDelayMs?: number;
+  readonly strangerTimeoutMs?: number;
 }
 
 export const ACCEPTED: Reply = { code: 250, enhanced: '2.0.0', text: 'taken' };
@@ -52,6 +56,7 @@ export async function listenerFor(
   options: ListenerFixtureOptions = {},
 ): Promise<ListenerFixture> {
   const taken: Taken[] = [];
+  const refusals: RefusalReason[] = [];
   const notices: Omit<Notice, 'type' | 'timestamp'>[] = [];
   const trace: string[] = [];
   const keep = async ({ client, envelope, content }: Submission): Promise<void> => {
@@ -78,6 +83,7 @@ export async function listenerFor(
       }),
     },
     notice: (notice) => void notices.push(notice),
+    refused: (reason) => void refusals.push(reason),
     trace: ({ from, text }) => void trace.push(`${from} ${text}`),
     ...options.settings,
   };
@@ -87,12 +93,14 @@ export async function listenerFor(
     memory: options.memory ?? new MemoryBudget(64 * 1024 * 1024),
     settings: () => settings,
     failedAuthDelayMs: options.failedAuthDelayMs ?? 1,
+    ...(options.strangerTimeoutMs !== undefined && { strangerTimeoutMs: options.strangerTimeoutMs }),
   });
   context.after(() => listener.close(0));
   return {
     port: listener.port,
     taken,
     notices,
+    refusals,
     trace,
     change: (changes) => {
       settings = { ...settings, ...changes };

@@ -28,6 +28,8 @@ test('the page on the sidecar tells every verdict and every notice', () => {
     'request-faulty': true,
     'cannot-send': true,
     'content-not-kept': true,
+    'memory-full': true,
+    'auth-failed': true,
     'withdrawal-unconfirmed': true,
     'double-possible': true,
     'delivered-unheard': true,

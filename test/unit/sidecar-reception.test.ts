@@ -61,7 +61,7 @@ test('a client from another machine is let in by Relay_Hosts alone, and no clien
   const refusal = (remoteAddress: string, open = 0, localAddress = '198.51.100.1'): string | undefined =>
     refuseConnection(
       peerOf({ remoteAddress, localAddress }, relayHosts),
-      { connections: open, strangers: 0 },
+      { connections: open, strangers: 0, fromThere: 0 },
       { maxConnections: 2 },
     )?.text;
   assert.equal(refusal('127.0.0.1'), undefined);
