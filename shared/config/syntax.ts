@@ -226,10 +226,11 @@ function tooMany(cursor: Cursor, name: Token, value: Scalar): void {
   const second = cursor.peek();
   const texts = [value.text];
   while (!endsHere(cursor)) texts.push(cursor.take().text);
-  const isRate = /^\d+$/.test(value.text) && texts.slice(1).some((text) => text.startsWith('/'));
-  const isTold = !looksSecret(name.text);
+  // What follows the name of a secret is one, also where that name was taken for a value.
+  const isTold = ![name.text, ...texts].some(looksSecret);
+  const isRate = isTold && /^\d+$/.test(value.text) && texts.slice(1).some((text) => text.startsWith('/'));
   cursor.fault(
-    isTold ? second : { ...second, place: starredFrom(second.place) },
+    looksSecret(name.text) ? { ...second, place: starredFrom(second.place) } : second,
     `${shown(name.text)} has more than one value${isTold ? `: ${texts.map(shown).join(', ')}` : ''}`,
     isRate ? `write "${texts.join('')}"` : 'write one, in quotation marks if it holds white space',
   );
