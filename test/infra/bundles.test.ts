@@ -10,7 +10,8 @@ import test from 'node:test';
 import { FUNCTIONS } from '../../infra/bundle.ts';
 import { assembled, object, only, type Properties } from './synthesized.ts';
 
-const MAX_BUNDLE_BYTES = 750 * 1_024;
+// The configuration language, with the words of its faults and its options, is an eighth of deliver.
+const MAX_BUNDLE_BYTES = 800 * 1_024;
 
 const { folder, template } = assembled();
 
