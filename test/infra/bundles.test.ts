@@ -10,7 +10,7 @@ import test from 'node:test';
 import { FUNCTIONS } from '../../infra/bundle.ts';
 import { assembled, object, only, type Properties } from './synthesized.ts';
 
-// The configuration language, with the words of its faults and its options, is an eighth of deliver.
+// Most of it is the SDK; the configuration language is in deliver whole, with the words of its faults and options.
 const MAX_BUNDLE_BYTES = 800 * 1_024;
 
 const { folder, template } = assembled();
